@@ -1,0 +1,63 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+// stdio is where a command reads and writes.
+type stdio struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// app is what all commands share: the standard streams and the global flags.
+type app struct {
+	stdio
+	db    string // --db
+	color string // --color
+}
+
+// commands are the program, in the order of its help.
+var commands = []func(*app) *cobra.Command{
+	versionCommand,
+}
+
+func newRoot(io stdio) *cobra.Command {
+	a := &app{stdio: io}
+	root := &cobra.Command{
+		Use:           "gctap",
+		Short:         "Record, inspect, replay and compare Generic Connector traffic",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(io.In)
+	root.SetOut(io.Out)
+	root.SetErr(io.Err)
+	root.PersistentFlags().StringVar(&a.db, "db", defaultDB(), "the store (default $GCTAP_DB)")
+	root.PersistentFlags().StringVar(&a.color, "color", "auto", "auto, always or never; NO_COLOR is honoured")
+	for _, command := range commands {
+		root.AddCommand(command(a))
+	}
+	return root
+}
+
+// defaultDB is $GCTAP_DB, else gctap.db in the user's data folder.
+func defaultDB() string {
+	if file := os.Getenv("GCTAP_DB"); file != "" {
+		return file
+	}
+	data := os.Getenv("XDG_DATA_HOME")
+	if data == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "gctap.db"
+		}
+		data = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(data, "gctap", "gctap.db")
+}
