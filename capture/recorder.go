@@ -1,0 +1,362 @@
+package capture
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// What is at risk when the recorder dies, and what it may hold in memory.
+const (
+	DefaultDelay  = 200 * time.Millisecond // a record is committed at most this late …
+	DefaultBatch  = 500                    // … or with this many others, whichever is first
+	DefaultMemory = 64 << 20               // bytes of records waiting for the sink
+	DefaultWindow = 100_000                // message-ids remembered to drop doubles
+)
+
+// RecorderConfig says where records go and what happens to them on the way.
+type RecorderConfig struct {
+	Sink  Sink
+	Start time.Time // of the recording; Record.Mono counts from here
+
+	// Mask replaces the secrets of a record. Offer calls it before the record
+	// is put where anything could write it down.
+	Mask func(*Record)
+	// Keep is the recording's filter; what it declines is counted. Nil keeps all.
+	Keep func(*Record) bool
+
+	LastSeq int64    // of a session that goes on; 0 for a new one
+	Seen    []string // message-ids of its last records, oldest first
+	Ledger  []Counts // its ledger so far
+
+	Delay  time.Duration // 0: DefaultDelay
+	Batch  int           // 0: DefaultBatch
+	Memory int           // 0: DefaultMemory
+	Window int           // 0: DefaultWindow
+}
+
+// A Recorder takes records from the goroutines that read connections and
+// brings them to a Sink: masked, numbered, without doubles, in batches.
+//
+// A slow sink never slows a reader down. What does not fit into memory while
+// the sink is behind is dropped and counted, and a gap row says so.
+type Recorder struct {
+	cfg  RecorderConfig
+	wake chan struct{} // holds a token when Run has something to look at
+
+	mu       sync.Mutex
+	queue    []Delivery
+	memory   int // bytes in queue
+	dropped  *Gap
+	closed   bool
+	ledger   map[string]*Counts
+	changed  map[string]bool // destinations whose ledger is not in the sink yet
+	totals   Status
+	seen     window
+	batchSeq int64
+}
+
+// Status is where a recording stands.
+type Status struct {
+	Received, Stored, Doubled, Filtered, Lost, Foreign int64
+	Commands, Events, Peers, Gaps                      int64         // of those stored
+	Waiting                                            int           // records not committed yet
+	Behind                                             time.Duration // age of the oldest of them
+}
+
+// NewRecorder returns a Recorder that works once Run is called; Offer may be
+// called before.
+func NewRecorder(cfg RecorderConfig) *Recorder {
+	if cfg.Start.IsZero() {
+		cfg.Start = time.Now()
+	}
+	cfg.Delay = orDefault(cfg.Delay, DefaultDelay)
+	cfg.Batch = orDefault(cfg.Batch, DefaultBatch)
+	cfg.Memory = orDefault(cfg.Memory, DefaultMemory)
+	r := &Recorder{
+		cfg:      cfg,
+		wake:     make(chan struct{}, 1),
+		ledger:   make(map[string]*Counts),
+		changed:  make(map[string]bool),
+		seen:     newWindow(orDefault(cfg.Window, DefaultWindow)),
+		batchSeq: cfg.LastSeq,
+	}
+	for _, id := range cfg.Seen {
+		r.seen.add(id)
+	}
+	for _, c := range cfg.Ledger {
+		r.ledger[c.Destination] = &c
+	}
+	return r
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v > 0 {
+		return v
+	}
+	return def
+}
+
+// Offer hands a record to the recorder. It never waits: readers of connections
+// call it. The record's Ack is called once the record, or the copy of it that
+// came first, is committed; it is not called for a record that was dropped.
+func (r *Recorder) Offer(d Delivery) {
+	if r.cfg.Mask != nil {
+		r.cfg.Mask(&d.Record)
+	}
+	d.Record.Mono = max(0, d.Record.CapturedAt.Sub(r.cfg.Start))
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count(&d.Record, func(c *Counts, s *Status) { c.Received++; s.Received++ })
+	if size := recordSize(&d.Record); r.closed || r.memory+size > r.cfg.Memory {
+		r.drop(&d.Record)
+		return
+	}
+	r.flushDropped()
+	r.push(d)
+}
+
+// Gap puts a gap row at this place of the recording.
+func (r *Recorder) Gap(g Gap) {
+	rec := g.Record()
+	rec.Mono = max(0, rec.CapturedAt.Sub(r.cfg.Start))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.push(Delivery{Record: rec})
+}
+
+// Foreign counts a message of another application. Its bytes are not looked at.
+func (r *Recorder) Foreign(destination string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count(&Record{To: destination}, func(c *Counts, s *Status) {
+		c.Received++
+		c.Foreign++
+		s.Received++
+		s.Foreign++
+	})
+}
+
+// Close says that no more records will be offered. Run returns when it has
+// committed those that were.
+func (r *Recorder) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flushDropped()
+	r.closed = true
+	r.signal()
+}
+
+// Status may be called at any time.
+func (r *Recorder) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.totals
+	s.Waiting = len(r.queue)
+	if s.Waiting > 0 {
+		s.Behind = time.Since(r.queue[0].Record.CapturedAt)
+	}
+	return s
+}
+
+// Run commits what is offered until Close was called and all is committed, or
+// the sink fails. ctx bounds the sink's work only: cancelling it abandons what
+// is not committed.
+func (r *Recorder) Run(ctx context.Context) error {
+	for {
+		batch, acks, more := r.next(ctx)
+		if len(batch.Records)+len(batch.Ledger) > 0 {
+			if err := r.cfg.Sink.Write(ctx, batch); err != nil {
+				return err
+			}
+			r.committed(batch)
+		}
+		for _, ack := range acks {
+			ack()
+		}
+		if !more {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// next waits for a batch that is due and takes it. The last one comes with
+// more == false.
+func (r *Recorder) next(ctx context.Context) (b Batch, acks []func(), more bool) {
+	due := time.NewTimer(r.cfg.Delay)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return Batch{}, nil, false
+		case <-due.C:
+			return r.take()
+		case <-r.wake:
+			r.mu.Lock()
+			full, closed := len(r.queue) >= r.cfg.Batch, r.closed
+			r.mu.Unlock()
+			if full || closed {
+				return r.take()
+			}
+		}
+	}
+}
+
+// take numbers the records of the next batch, leaving out doubles and what the
+// filter declines.
+func (r *Recorder) take() (b Batch, acks []func(), more bool) {
+	r.mu.Lock()
+	taken := r.queue[:min(len(r.queue), r.cfg.Batch)]
+	r.queue = slices.Clone(r.queue[len(taken):])
+	seq := r.batchSeq
+	for i := range taken {
+		rec := &taken[i].Record
+		r.memory -= recordSize(rec)
+		if taken[i].Ack != nil {
+			acks = append(acks, taken[i].Ack)
+		}
+		if rec.MessageID != "" && !r.seen.add(rec.MessageID) {
+			r.count(rec, func(c *Counts, s *Status) { c.Doubled++; s.Doubled++ })
+			continue
+		}
+		if r.cfg.Keep != nil && rec.Direction != GapRow && !r.cfg.Keep(rec) {
+			r.count(rec, func(c *Counts, s *Status) { c.Filtered++; s.Filtered++ })
+			continue
+		}
+		seq++
+		rec.Seq = seq
+		b.Records = append(b.Records, *rec)
+		if rec.Direction != GapRow {
+			r.count(rec, func(c *Counts, _ *Status) { c.Stored++ })
+		}
+	}
+	for dest := range r.changed {
+		b.Ledger = append(b.Ledger, *r.ledger[dest])
+	}
+	slices.SortFunc(b.Ledger, func(x, y Counts) int { return strings.Compare(x.Destination, y.Destination) })
+	clear(r.changed)
+	more = !r.closed || len(r.queue) > 0
+	if len(r.queue) > 0 || r.closed {
+		r.signal()
+	}
+	r.mu.Unlock()
+	return b, acks, more
+}
+
+// committed brings the totals up to date with what the sink has now.
+func (r *Recorder) committed(b Batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(b.Records); n > 0 {
+		r.batchSeq = b.Records[n-1].Seq
+	}
+	for i := range b.Records {
+		switch b.Records[i].Direction {
+		case GapRow:
+			r.totals.Gaps++
+			continue
+		case Command:
+			r.totals.Commands++
+		case Event:
+			r.totals.Events++
+		case Peer:
+			r.totals.Peers++
+		}
+		r.totals.Stored++
+	}
+}
+
+// The methods below are called with r.mu held.
+
+func (r *Recorder) push(d Delivery) {
+	r.queue = append(r.queue, d)
+	r.memory += recordSize(&d.Record)
+	if len(r.queue) == 1 || len(r.queue) >= r.cfg.Batch {
+		r.signal()
+	}
+}
+
+func (r *Recorder) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Recorder) count(rec *Record, add func(*Counts, *Status)) {
+	c := r.ledger[rec.To]
+	if c == nil {
+		c = &Counts{Destination: rec.To}
+		r.ledger[rec.To] = c
+	}
+	add(c, &r.totals)
+	r.changed[rec.To] = true
+}
+
+func (r *Recorder) drop(rec *Record) {
+	r.count(rec, func(c *Counts, s *Status) { c.Lost++; s.Lost++ })
+	if r.dropped == nil {
+		r.dropped = &Gap{From: rec.CapturedAt, Reason: GapOverflow, Lost: new(int64)}
+	}
+	r.dropped.To = rec.CapturedAt
+	*r.dropped.Lost++
+}
+
+// flushDropped puts the row of a gap that has ended into the queue, over the
+// memory limit if need be: it is one row.
+func (r *Recorder) flushDropped() {
+	if r.dropped == nil {
+		return
+	}
+	rec := r.dropped.Record()
+	rec.Mono = max(0, rec.CapturedAt.Sub(r.cfg.Start))
+	r.dropped = nil
+	r.push(Delivery{Record: rec})
+}
+
+// recordSize is about what a record takes in memory.
+func recordSize(rec *Record) int {
+	n := 512 + len(rec.Body)
+	for _, h := range rec.Headers {
+		n += len(h.Name) + len(h.Value)
+	}
+	return n
+}
+
+// A window remembers the last message-ids, at least size of them and at most
+// twice as many. It keeps 128 bits of each: enough never to take one message
+// for another, and the same memory whatever the ids look like.
+type window struct {
+	size     int
+	seeds    [2]maphash.Seed
+	old, new map[[2]uint64]struct{}
+}
+
+func newWindow(size int) window {
+	return window{
+		size:  size,
+		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+		old:   map[[2]uint64]struct{}{},
+		new:   map[[2]uint64]struct{}{},
+	}
+}
+
+// add reports whether id is new.
+func (w *window) add(id string) bool {
+	key := [2]uint64{maphash.String(w.seeds[0], id), maphash.String(w.seeds[1], id)}
+	if _, ok := w.new[key]; ok {
+		return false
+	}
+	if _, ok := w.old[key]; ok {
+		return false
+	}
+	if len(w.new) >= w.size {
+		w.old, w.new = w.new, make(map[[2]uint64]struct{}, w.size)
+	}
+	w.new[key] = struct{}{}
+	return true
+}
