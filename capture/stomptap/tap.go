@@ -1,0 +1,400 @@
+// Package stomptap reads the commands and events of a live broker without
+// taking a single command away from GC.
+//
+// It never subscribes to a command queue itself. Commands come as copies that
+// the broker makes: on a mirror topic, on a composite topic, or on the queue of
+// a virtual topic consumer, which keeps them while the tap is away. Events come
+// from the client topics, found by the wildcard over all topics or by the
+// handshakes that name them. What belongs to other applications is counted and
+// forgotten.
+//
+// What a message means is not known here: the finder of handshakes and the
+// test for events are functions handed in.
+package stomptap
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"gctap/capture"
+)
+
+// A Mode is a way to see commands; all modes see events.
+type Mode string
+
+const (
+	Auto      Mode = "auto"      // mirror, composite and events at once; leaves nothing on the broker
+	Mirror    Mode = "mirror"    // topic VirtualTopic.Mirror.QUEUE
+	Composite Mode = "composite" // topic gctap.QUEUE
+	Durable   Mode = "durable"   // queue Consumer.NAME.VirtualTopic.Mirror.QUEUE
+	Events    Mode = "events"    // no commands
+)
+
+// Modes are those that Config.Mode takes, the default first.
+var Modes = []Mode{Auto, Mirror, Composite, Durable, Events}
+
+// Names that the broker configurations of the README give to the copies, and
+// the topic on which GCs tell each other of agents.
+const (
+	mirrorTopic    = "topic://VirtualTopic.Mirror."
+	compositeTopic = "topic://gctap."
+	peerTopic      = "topic://ConnectorSync"
+	everyTopic     = "topic://>"
+	advisoryTopic  = "topic://ActiveMQ.Advisory."
+)
+
+// Limits of what the tap holds of destinations that are not known yet, and of
+// what the broker may hold for the tap.
+const (
+	heldMessages     = 100      // a destination
+	heldDestinations = 1000     // at once
+	heldBytes        = 16 << 20 // in all
+	prefetch         = 1000
+	pending          = 10_000
+)
+
+// Config says what to tap.
+type Config struct {
+	Mode       Mode
+	Queues     []string // command queues, by name
+	Topics     []string // client topics that are known, by name
+	Consumer   string   // Durable: the consumer's name
+	NoDiscover bool     // leave the wildcard over all topics alone
+
+	// Handshake returns the client topics, by name, that a command makes known.
+	Handshake func(*capture.Record) []string
+	// IsEvent reports whether a message on an unknown topic is GC's.
+	IsEvent func(*capture.Record) bool
+	// Say takes what the user should know, one line at a time. It must not block.
+	Say func(string)
+}
+
+// A Recorder takes what the tap sees; capture.Recorder is one.
+type Recorder interface {
+	Offer(capture.Delivery)
+	Gap(capture.Gap)
+	Foreign(destination string)
+}
+
+// A Tap sorts what comes over its subscriptions. Its methods may be called
+// from any goroutine.
+type Tap struct {
+	cfg Config
+	rec Recorder
+
+	mu       sync.Mutex
+	link     capture.Link
+	ctx      context.Context
+	copies   map[string]copyOf // destination a copy is read from
+	known    map[string]bool   // topics whose messages are GC's
+	held     map[string][]capture.Delivery
+	heldSize int
+	foreign  map[string]bool // topics that had their 100 messages
+	wildcard bool
+	via      Mode // the mode by which commands came; empty before
+	first    time.Time
+	down     time.Time
+}
+
+// copyOf is what is known of a destination that carries copies of commands.
+type copyOf struct {
+	queue string // queue://NAME
+	via   Mode
+}
+
+// New returns a tap that hands what it sees to rec once Start is called.
+func New(cfg Config, rec Recorder) *Tap {
+	if cfg.Say == nil {
+		cfg.Say = func(string) {}
+	}
+	t := &Tap{
+		cfg:      cfg,
+		rec:      rec,
+		copies:   map[string]copyOf{},
+		known:    map[string]bool{},
+		held:     map[string][]capture.Delivery{},
+		foreign:  map[string]bool{},
+		wildcard: !cfg.NoDiscover,
+	}
+	for _, queue := range cfg.Queues {
+		q := "queue://" + queue
+		t.copies[mirrorTopic+queue] = copyOf{q, Mirror}
+		t.copies[compositeTopic+queue] = copyOf{q, Composite}
+		t.copies[consumerQueue(cfg.Consumer, queue)] = copyOf{q, Durable}
+	}
+	for _, topic := range cfg.Topics {
+		t.known["topic://"+topic] = true
+	}
+	return t
+}
+
+// consumerQueue is where a virtual topic keeps what its consumer has not
+// acknowledged.
+func consumerQueue(consumer, queue string) string {
+	return "queue://Consumer." + consumer + ".VirtualTopic.Mirror." + queue
+}
+
+// ConsumerQueues are the queues that a durable tap leaves on the broker.
+func (c Config) ConsumerQueues() []string {
+	var queues []string
+	for _, q := range c.Queues {
+		queues = append(queues, strings.TrimPrefix(consumerQueue(c.Consumer, q), "queue://"))
+	}
+	return queues
+}
+
+// Start subscribes to all that the mode asks for. It fails only where nothing
+// that was asked for by name can be had; a broker that refuses the wildcard
+// over all topics leaves the handshakes to find the client topics.
+func (t *Tap) Start(ctx context.Context, link capture.Link) error {
+	t.mu.Lock()
+	t.link, t.ctx = link, ctx
+	t.mu.Unlock()
+	for _, dest := range t.commandSources() {
+		if err := t.subscribe(dest, strings.HasPrefix(dest, "queue://")); err != nil {
+			return fmt.Errorf("subscribing to %s: %w", dest, err)
+		}
+	}
+	if !t.cfg.NoDiscover {
+		err := t.subscribe(everyTopic, false)
+		if err == nil {
+			return nil
+		}
+		t.cfg.Say(fmt.Sprintf("the broker does not let us read all topics (%v); client topics are found by their handshakes only", err))
+	}
+	for _, dest := range t.topicsByName() {
+		if err := t.subscribe(dest, false); err != nil {
+			return fmt.Errorf("subscribing to %s: %w", dest, err)
+		}
+	}
+	return nil
+}
+
+// commandSources are the destinations to subscribe to by name for commands,
+// although the wildcard brings the topics among them too: with a limit of their
+// own, another application's flood cannot push commands out.
+func (t *Tap) commandSources() []string {
+	var dests []string
+	for _, queue := range t.cfg.Queues {
+		switch t.cfg.Mode {
+		case Auto:
+			dests = append(dests, mirrorTopic+queue, compositeTopic+queue)
+		case Mirror:
+			dests = append(dests, mirrorTopic+queue)
+		case Composite:
+			dests = append(dests, compositeTopic+queue)
+		case Durable:
+			dests = append(dests, consumerQueue(t.cfg.Consumer, queue))
+		}
+	}
+	return dests
+}
+
+// topicsByName are the topics to subscribe to where there is no wildcard; from
+// then on name subscribes to each further one.
+func (t *Tap) topicsByName() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wildcard = false
+	return append([]string{peerTopic}, slices.Sorted(maps.Keys(t.known))...)
+}
+
+func (t *Tap) subscribe(dest string, individual bool) error {
+	_, err := t.link.Subscribe(t.ctx, capture.Subscription{
+		Destination: dest, Individual: individual, Prefetch: prefetch, Pending: pending,
+	}, t.deliver)
+	return err
+}
+
+// Down and Up tell of the connection; what was between is a gap.
+func (t *Tap) Down(at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.down.IsZero() {
+		t.down = at
+	}
+}
+
+// Up ends what Down began.
+func (t *Tap) Up(at time.Time) {
+	t.mu.Lock()
+	down := t.down
+	t.down = time.Time{}
+	t.mu.Unlock()
+	if !down.IsZero() {
+		t.rec.Gap(capture.Gap{From: down, To: at, Reason: capture.GapReconnect})
+	}
+}
+
+// End records the gap of a connection that is still down when the recording
+// ends.
+func (t *Tap) End(at time.Time) { t.Up(at) }
+
+// Via is the mode by which commands came, empty while none has.
+func (t *Tap) Via() Mode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.via
+}
+
+// Blind returns why commands are not visible, and whether that is so: events
+// have come for longer than patience, and no command with them.
+func (t *Tap) Blind(now time.Time, patience time.Duration) (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.via != "" || t.first.IsZero() || now.Sub(t.first) < patience {
+		return "", false
+	}
+	queues := strings.Join(t.cfg.Queues, ", ")
+	if t.cfg.Mode == Events {
+		return "commands are not visible: mode events leaves them out", true
+	}
+	return fmt.Sprintf("commands are not visible: the broker makes no copies of queue %s, so only events are recorded; "+
+		"it needs a mirrored or composite queue: 'gctap help record' prints the exact lines", queues), true
+}
+
+// deliver sorts one message. Link calls it on its reading goroutine.
+func (t *Tap) deliver(d capture.Delivery) {
+	rec := &d.Record
+	source, isCopy := t.copies[rec.To]
+	switch {
+	case isCopy:
+		t.command(d, source)
+	case rec.To == peerTopic:
+		rec.Direction = capture.Peer
+		rec.Via = string(Events)
+		t.rec.Offer(d)
+	case strings.HasPrefix(rec.To, advisoryTopic):
+		t.rec.Foreign(rec.To)
+	case strings.HasPrefix(rec.To, mirrorTopic):
+		t.otherMirror(rec.To)
+	default:
+		rec.Direction = capture.Event
+		rec.Via = string(Events)
+		t.event(d)
+	}
+}
+
+func (t *Tap) command(d capture.Delivery, source copyOf) {
+	rec := &d.Record
+	rec.Direction = capture.Command
+	rec.Via = string(source.via)
+	rec.Headers = append(rec.Headers, capture.Header{Name: "amq.destination", Value: rec.To})
+	rec.To = source.queue
+	for _, topic := range t.cfg.Handshake(rec) {
+		t.name("topic://" + topic)
+	}
+	t.mu.Lock()
+	if t.via == "" {
+		t.via = source.via
+		t.cfg.Say(fmt.Sprintf("commands of %s come by %s", source.queue, source.via))
+	}
+	t.mu.Unlock()
+	t.rec.Offer(d)
+}
+
+// otherMirror counts a copy of a queue that is not ours, and says once that
+// there is one: a site may have Connector1 and Connector2.
+func (t *Tap) otherMirror(dest string) {
+	t.mu.Lock()
+	seen := t.foreign[dest]
+	t.foreign[dest] = true
+	t.mu.Unlock()
+	if !seen {
+		queue := strings.TrimPrefix(dest, mirrorTopic)
+		t.cfg.Say(fmt.Sprintf("queue %s is mirrored too and is not recorded; --queue %s records it", queue, queue))
+	}
+	t.rec.Foreign(dest)
+}
+
+// event records a message of a known topic, holds one of a topic that may yet
+// turn out to be GC's, and counts any other.
+func (t *Tap) event(d capture.Delivery) {
+	dest := d.Record.To
+	t.mu.Lock()
+	known := t.known[dest]
+	t.mu.Unlock()
+	if !known && t.cfg.IsEvent(&d.Record) {
+		t.name(dest)
+		known = true
+	}
+	if known {
+		t.mu.Lock()
+		if t.first.IsZero() {
+			t.first = d.Record.CapturedAt
+		}
+		t.mu.Unlock()
+		t.rec.Offer(d)
+		return
+	}
+	t.hold(d)
+}
+
+// name makes a topic known as GC's: what was held of it is recorded, and where
+// the wildcard does not bring it, it is subscribed to.
+func (t *Tap) name(dest string) {
+	t.mu.Lock()
+	if t.known[dest] {
+		t.mu.Unlock()
+		return
+	}
+	t.known[dest] = true
+	held := t.held[dest]
+	delete(t.held, dest)
+	for _, d := range held {
+		t.heldSize -= len(d.Record.Body)
+	}
+	alone := !t.wildcard
+	t.mu.Unlock()
+	for _, d := range held {
+		t.rec.Offer(d)
+	}
+	if alone {
+		// Not from here: Subscribe waits for a receipt, which the goroutine
+		// that called us has to read.
+		go func() {
+			if err := t.subscribe(dest, false); err != nil && t.ctx.Err() == nil {
+				t.cfg.Say(fmt.Sprintf("events of %s are not recorded: %v", dest, err))
+			}
+		}()
+	}
+}
+
+func (t *Tap) hold(d capture.Delivery) {
+	dest, size := d.Record.To, len(d.Record.Body)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	held, waiting := t.held[dest]
+	full := len(held) >= heldMessages || t.heldSize+size > heldBytes || !waiting && len(t.held) >= heldDestinations
+	if !t.foreign[dest] && !full {
+		t.held[dest] = append(held, d)
+		t.heldSize += size
+		return
+	}
+	if waiting { // it had its chance: forget what was held
+		for _, h := range held {
+			t.heldSize -= len(h.Record.Body)
+			t.rec.Foreign(dest)
+		}
+		delete(t.held, dest)
+	}
+	t.foreign[dest] = true
+	t.rec.Foreign(dest)
+}
+
+// Close counts what is still held. Nothing may be delivered any more.
+func (t *Tap) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for dest, held := range t.held {
+		for range held {
+			t.rec.Foreign(dest)
+		}
+	}
+	clear(t.held)
+}

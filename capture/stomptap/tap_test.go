@@ -1,0 +1,203 @@
+package stomptap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gctap/capture"
+)
+
+// fakeLink hands the messages of a test to the subscriptions that a broker
+// would: by name and by the wildcard over all topics.
+type fakeLink struct {
+	capture.Link
+	mu     sync.Mutex
+	subs   map[string]func(capture.Delivery)
+	added  chan string
+	refuse string
+}
+
+func (l *fakeLink) Subscribe(_ context.Context, s capture.Subscription, deliver func(capture.Delivery)) (func() error, error) {
+	if s.Destination == l.refuse {
+		return nil, errors.New("not authorized")
+	}
+	if s.Individual != strings.HasPrefix(s.Destination, "queue://") || s.Prefetch == 0 || s.Pending == 0 {
+		return nil, fmt.Errorf("a subscription that could harm: %+v", s)
+	}
+	l.mu.Lock()
+	l.subs[s.Destination] = deliver
+	l.mu.Unlock()
+	l.added <- s.Destination
+	return nil, nil
+}
+
+func (l *fakeLink) message(dest, typ, body string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, sub := range []string{dest, everyTopic} {
+		if deliver := l.subs[sub]; deliver != nil && (sub == dest || strings.HasPrefix(dest, "topic://")) {
+			deliver(capture.Delivery{Record: capture.Record{
+				To: dest, JMSType: &typ, Body: []byte(body), MessageID: dest + typ + body, CapturedAt: time.Unix(100, 0),
+			}})
+		}
+	}
+}
+
+// notes is a Recorder that keeps what it is told, doubles left out.
+type notes struct {
+	rows    []string
+	foreign map[string]int
+}
+
+func (n *notes) Offer(d capture.Delivery) {
+	row := fmt.Sprintf("%s %s %s %s", d.Record.Direction, d.Record.Via, d.Record.To, d.Record.Body)
+	if !slices.Contains(n.rows, row) {
+		n.rows = append(n.rows, row)
+	}
+}
+
+func (n *notes) Gap(g capture.Gap)   { n.rows = append(n.rows, "gap "+g.Reason) }
+func (n *notes) Foreign(dest string) { n.foreign[dest]++ }
+
+func start(t *testing.T, cfg Config, refuse string) (*fakeLink, *notes, *Tap, []string) {
+	t.Helper()
+	link := &fakeLink{subs: map[string]func(capture.Delivery){}, refuse: refuse, added: make(chan string, 1000)}
+	rec := &notes{foreign: map[string]int{}}
+	cfg.Handshake = func(r *capture.Record) []string {
+		if word, topic, ok := strings.Cut(*r.JMSType, "#"); ok && word == "Hello" {
+			return []string{topic}
+		}
+		return nil
+	}
+	cfg.IsEvent = func(r *capture.Record) bool { return strings.Contains(string(r.Body), "#State#") }
+	tap := New(cfg, rec)
+	if err := tap.Start(t.Context(), link); err != nil {
+		t.Fatal(err)
+	}
+	var subs []string
+	for len(link.added) > 0 {
+		subs = append(subs, <-link.added)
+	}
+	return link, rec, tap, subs
+}
+
+func TestNoModeSubscribesToACommandQueue(t *testing.T) {
+	want := map[Mode][]string{
+		Auto:      {"topic://VirtualTopic.Mirror.C1", "topic://gctap.C1", "topic://VirtualTopic.Mirror.C2", "topic://gctap.C2", "topic://>"},
+		Mirror:    {"topic://VirtualTopic.Mirror.C1", "topic://VirtualTopic.Mirror.C2", "topic://>"},
+		Composite: {"topic://gctap.C1", "topic://gctap.C2", "topic://>"},
+		Durable:   {"queue://Consumer.me.VirtualTopic.Mirror.C1", "queue://Consumer.me.VirtualTopic.Mirror.C2", "topic://>"},
+		Events:    {"topic://>"},
+	}
+	for _, mode := range Modes {
+		_, _, _, subs := start(t, Config{Mode: mode, Queues: []string{"C1", "C2"}, Consumer: "me"}, "")
+		if !slices.Equal(subs, want[mode]) {
+			t.Errorf("%s subscribes to %q, want %q", mode, subs, want[mode])
+		}
+		for _, dest := range subs {
+			if dest == "queue://C1" || dest == "queue://C2" {
+				t.Errorf("%s takes commands from GC: %s", mode, dest)
+			}
+		}
+	}
+}
+
+func TestSorting(t *testing.T) {
+	link, rec, tap, _ := start(t, Config{Mode: Auto, Queues: []string{"Connector1"}, Topics: []string{"given"}}, "")
+	link.message("topic://VirtualTopic.Mirror.Connector1", "Hello#10.0.0.1", "")
+	link.message("topic://10.0.0.1", "", "System#IN_SERVICE") // named by the handshake
+	link.message("topic://given", "", "anything")
+	link.message("topic://desk", "", "held")
+	link.message("topic://desk", "", "1001#State#READY") // the held one comes first
+	link.message("topic://ConnectorSync", "", "AgentState#1001#…")
+	link.message("topic://stocks", "", "EFN 12.5")
+	link.message("topic://ActiveMQ.Advisory.Topic", "", "{}")
+	link.message("topic://VirtualTopic.Mirror.Orders", "order", "7")
+	tap.Close()
+	want := []string{
+		"command mirror queue://Connector1 ",
+		"event events topic://10.0.0.1 System#IN_SERVICE",
+		"event events topic://given anything",
+		"event events topic://desk held",
+		"event events topic://desk 1001#State#READY",
+		"peer events topic://ConnectorSync AgentState#1001#…",
+	}
+	if !slices.Equal(rec.rows, want) {
+		t.Errorf("recorded\n%s\nwant\n%s", strings.Join(rec.rows, "\n"), strings.Join(want, "\n"))
+	}
+	for _, dest := range []string{"topic://stocks", "topic://ActiveMQ.Advisory.Topic", "topic://VirtualTopic.Mirror.Orders"} {
+		if rec.foreign[dest] != 1 {
+			t.Errorf("%s counted %d times, want 1", dest, rec.foreign[dest])
+		}
+	}
+}
+
+func TestForeignTopicsAreCountedToTheLast(t *testing.T) {
+	link, rec, tap, _ := start(t, Config{Mode: Auto, Queues: []string{"Connector1"}}, "")
+	for i := range 3 * heldMessages {
+		link.message("topic://stocks", "", fmt.Sprint(i))
+	}
+	tap.Close()
+	if rec.foreign["topic://stocks"] != 3*heldMessages || len(rec.rows) != 0 || tap.heldSize != 0 {
+		t.Errorf("counted %d, recorded %d, holds %d bytes", rec.foreign["topic://stocks"], len(rec.rows), tap.heldSize)
+	}
+}
+
+func TestWithoutTheWildcardHandshakesFindTopics(t *testing.T) {
+	var said []string
+	link, rec, _, subs := start(t, Config{
+		Mode: Mirror, Queues: []string{"Connector1"}, Topics: []string{"given"},
+		Say: func(s string) { said = append(said, s) },
+	}, everyTopic)
+	if want := []string{"topic://VirtualTopic.Mirror.Connector1", "topic://ConnectorSync", "topic://given"}; !slices.Equal(subs, want) {
+		t.Errorf("subscribes to %q, want %q", subs, want)
+	}
+	if len(said) == 0 || !strings.Contains(said[0], "not authorized") {
+		t.Errorf("said %q", said)
+	}
+	link.message("topic://VirtualTopic.Mirror.Connector1", "Hello#10.0.0.1", "")
+	if dest := <-link.added; dest != "topic://10.0.0.1" {
+		t.Errorf("subscribed to %s", dest)
+	}
+	link.message("topic://10.0.0.1", "", "System#IN_SERVICE")
+	if len(rec.rows) != 2 {
+		t.Errorf("recorded %q", rec.rows)
+	}
+}
+
+func TestBlind(t *testing.T) {
+	link, _, tap, _ := start(t, Config{Mode: Auto, Queues: []string{"Connector1"}}, "")
+	later := time.Unix(200, 0)
+	if _, blind := tap.Blind(later, time.Second); blind {
+		t.Error("blind before anything came")
+	}
+	link.message("topic://desk", "", "1001#State#READY")
+	if _, blind := tap.Blind(time.Unix(100, 1), time.Second); blind {
+		t.Error("blind at once")
+	}
+	if why, blind := tap.Blind(later, time.Second); !blind || !strings.Contains(why, "Connector1") {
+		t.Errorf("not blind although only events came: %q", why)
+	}
+	link.message("topic://gctap.Connector1", "MakeReady#1001", "")
+	if _, blind := tap.Blind(later, time.Second); blind || tap.Via() != Composite {
+		t.Errorf("blind although a command came, by %s", tap.Via())
+	}
+}
+
+func TestReconnectIsOneGap(t *testing.T) {
+	_, rec, tap, _ := start(t, Config{Mode: Auto}, "")
+	tap.Up(time.Unix(1, 0)) // the first connection is no gap
+	tap.Down(time.Unix(2, 0))
+	tap.Down(time.Unix(3, 0))
+	tap.Up(time.Unix(4, 0))
+	tap.End(time.Unix(5, 0))
+	if !slices.Equal(rec.rows, []string{"gap reconnect"}) {
+		t.Errorf("recorded %q", rec.rows)
+	}
+}
