@@ -34,8 +34,10 @@ func (l *fakeLink) Subscribe(_ context.Context, s capture.Subscription, deliver 
 	l.subs[s.Destination] = deliver
 	l.mu.Unlock()
 	l.added <- s.Destination
-	return nil, nil
+	return func() error { return nil }, nil
 }
+
+func (l *fakeLink) Done() <-chan struct{} { return nil }
 
 func (l *fakeLink) message(dest, typ, body string) {
 	l.mu.Lock()

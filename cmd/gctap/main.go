@@ -15,7 +15,7 @@ import (
 	"syscall"
 )
 
-func main() { os.Exit(run(os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})) }
+func main() { os.Exit(run(takeArgs(os.Args[1:]), stdio{os.Stdin, os.Stdout, os.Stderr})) }
 
 // run is main for scripts and tests: it never exits the process.
 func run(args []string, io stdio) int {
