@@ -37,14 +37,14 @@ func (c *Conn) connect(ctx context.Context, addresses []Address) (*session, erro
 		}
 	}
 	if len(failures) == 1 {
-		return nil, clean(failures[0], c.config.secrets())
+		return nil, clean(failures[0], c.config.Secrets())
 	}
 	var texts []string
 	for _, err := range failures {
 		texts = append(texts, strings.TrimPrefix(err.Error(), "connect to "))
 	}
 	err := &failure{"connect: no address of the broker accepts: " + strings.Join(texts, "; "), errors.Join(failures...)}
-	return nil, clean(err, c.config.secrets())
+	return nil, clean(err, c.config.Secrets())
 }
 
 // connectHost tries every IP address of a's host. It fails with the error of

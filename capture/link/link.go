@@ -91,8 +91,8 @@ func (c *Config) defaults() {
 	}
 }
 
-// secrets are what no error may show.
-func (c *Config) secrets() []string { return append(c.Broker.passcodes(), c.Passcode) }
+// Secrets are the passwords in use: no error, log or record may show them.
+func (c *Config) Secrets() []string { return append(c.Broker.passcodes(), c.Passcode) }
 
 // Change is what a State tells.
 type Change string
@@ -181,7 +181,7 @@ func (c *Conn) run(life context.Context, s *session) {
 		err := s.read()
 		s.end(err)
 		s.wait()
-		s = c.next(life, s, clean(s.cause(), c.config.secrets()))
+		s = c.next(life, s, clean(s.cause(), c.config.Secrets()))
 	}
 }
 

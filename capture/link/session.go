@@ -162,7 +162,7 @@ func (s *session) complaint(f *frame.Frame) {
 		return
 	}
 	s.refusal = no
-	err := clean(no, s.conn.config.secrets())
+	err := clean(no, s.conn.config.Secrets())
 	s.conn.mu.Lock()
 	if s.conn.unsure == nil {
 		s.conn.unsure = err
