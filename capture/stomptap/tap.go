@@ -1,7 +1,8 @@
 // Package stomptap reads the commands and events of a live broker without
 // taking a single command away from GC.
 //
-// It never subscribes to a command queue itself. Commands come as copies that
+// It never subscribes to a command queue itself, but for Consume, which takes
+// commands from GC and is chosen by nobody but the user. Commands come as copies that
 // the broker makes: on a mirror topic, on a composite topic, or on the queue of
 // a virtual topic consumer, which keeps them while the tap is away. Events come
 // from the client topics, found by the wildcard over all topics or by the
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"gctap/capture"
+	"gctap/capture/link"
 )
 
 // A Mode is a way to see commands; all modes see events.
@@ -33,10 +35,19 @@ const (
 	Composite Mode = "composite" // topic gctap.QUEUE
 	Durable   Mode = "durable"   // queue Consumer.NAME.VirtualTopic.Mirror.QUEUE
 	Events    Mode = "events"    // no commands
+	Browse    Mode = "browse"    // looks at the queue again and again; misses what GC takes between
+	Consume   Mode = "consume"   // takes the commands away from GC
 )
 
 // Modes are those that Config.Mode takes, the default first.
-var Modes = []Mode{Auto, Mirror, Composite, Durable, Events}
+var Modes = []Mode{Auto, Durable, Mirror, Composite, Events, Browse, Consume}
+
+// Incomplete reports whether a recording in this mode misses commands or
+// events by its nature, however well it runs.
+func (m Mode) Incomplete() bool { return m == Events || m == Browse }
+
+// browseEvery is how often Browse looks at the queues.
+const browseEvery = time.Second
 
 // Names that the broker configurations of the README give to the copies, and
 // the topic on which GCs tell each other of agents.
@@ -88,7 +99,7 @@ type Tap struct {
 	rec Recorder
 
 	mu       sync.Mutex
-	link     capture.Link
+	conn     capture.Link
 	ctx      context.Context
 	copies   map[string]copyOf // destination a copy is read from
 	known    map[string]bool   // topics whose messages are GC's
@@ -126,6 +137,9 @@ func New(cfg Config, rec Recorder) *Tap {
 		t.copies[mirrorTopic+queue] = copyOf{q, Mirror}
 		t.copies[compositeTopic+queue] = copyOf{q, Composite}
 		t.copies[consumerQueue(cfg.Consumer, queue)] = copyOf{q, Durable}
+		if cfg.Mode == Browse || cfg.Mode == Consume {
+			t.copies[q] = copyOf{q, cfg.Mode}
+		}
 	}
 	for _, topic := range cfg.Topics {
 		t.known["topic://"+topic] = true
@@ -151,10 +165,15 @@ func (c Config) ConsumerQueues() []string {
 // Start subscribes to all that the mode asks for. It fails only where nothing
 // that was asked for by name can be had; a broker that refuses the wildcard
 // over all topics leaves the handshakes to find the client topics.
-func (t *Tap) Start(ctx context.Context, link capture.Link) error {
+func (t *Tap) Start(ctx context.Context, conn capture.Link) error {
 	t.mu.Lock()
-	t.link, t.ctx = link, ctx
+	t.conn, t.ctx = conn, ctx
 	t.mu.Unlock()
+	if t.cfg.Mode == Browse {
+		for _, queue := range t.cfg.Queues {
+			go t.browse(ctx, "queue://"+queue)
+		}
+	}
 	for _, dest := range t.commandSources() {
 		if err := t.subscribe(dest, strings.HasPrefix(dest, "queue://")); err != nil {
 			return fmt.Errorf("subscribing to %s: %w", dest, err)
@@ -190,6 +209,8 @@ func (t *Tap) commandSources() []string {
 			dests = append(dests, compositeTopic+queue)
 		case Durable:
 			dests = append(dests, consumerQueue(t.cfg.Consumer, queue))
+		case Consume:
+			dests = append(dests, "queue://"+queue)
 		}
 	}
 	return dests
@@ -205,10 +226,52 @@ func (t *Tap) topicsByName() []string {
 }
 
 func (t *Tap) subscribe(dest string, individual bool) error {
-	_, err := t.link.Subscribe(t.ctx, capture.Subscription{
+	_, err := t.conn.Subscribe(t.ctx, capture.Subscription{
 		Destination: dest, Individual: individual, Prefetch: prefetch, Pending: pending,
 	}, t.deliver)
 	return err
+}
+
+// browse looks at a queue until ctx or the link ends. What was seen before
+// comes again and is dropped as a double.
+func (t *Tap) browse(ctx context.Context, queue string) {
+	told := false
+	for {
+		if err := t.browseOnce(ctx, queue); err != nil && ctx.Err() == nil && !told {
+			t.cfg.Say(fmt.Sprintf("browsing %s: %v; trying again every %s", queue, err, browseEvery))
+			told = true
+		}
+		select {
+		case <-time.After(browseEvery):
+		case <-ctx.Done():
+			return
+		case <-t.conn.Done():
+			return
+		}
+	}
+}
+
+func (t *Tap) browseOnce(ctx context.Context, queue string) error {
+	end := make(chan struct{})
+	cancel, err := t.conn.Subscribe(ctx, capture.Subscription{
+		Destination: queue, Browse: true, Prefetch: prefetch, Pending: pending,
+	}, func(d capture.Delivery) {
+		if link.BrowseEnd(&d.Record) {
+			close(end)
+			return
+		}
+		t.deliver(d)
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-end:
+	case <-ctx.Done():
+	case <-t.conn.Done():
+	case <-time.After(10 * browseEvery): // the connection was lost in between
+	}
+	return cancel()
 }
 
 // Down and Up tell of the connection; what was between is a gap.
@@ -284,8 +347,10 @@ func (t *Tap) command(d capture.Delivery, source copyOf) {
 	rec := &d.Record
 	rec.Direction = capture.Command
 	rec.Via = string(source.via)
-	rec.Headers = append(rec.Headers, capture.Header{Name: "amq.destination", Value: rec.To})
-	rec.To = source.queue
+	if rec.To != source.queue {
+		rec.Headers = append(rec.Headers, capture.Header{Name: "amq.destination", Value: rec.To})
+		rec.To = source.queue
+	}
 	for _, topic := range t.cfg.Handshake(rec) {
 		t.name("topic://" + topic)
 	}

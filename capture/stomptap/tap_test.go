@@ -89,7 +89,7 @@ func start(t *testing.T, cfg Config, refuse string) (*fakeLink, *notes, *Tap, []
 	return link, rec, tap, subs
 }
 
-func TestNoModeSubscribesToACommandQueue(t *testing.T) {
+func TestModesSubscribeToCopiesOnly(t *testing.T) {
 	want := map[Mode][]string{
 		Auto:      {"topic://VirtualTopic.Mirror.C1", "topic://gctap.C1", "topic://VirtualTopic.Mirror.C2", "topic://gctap.C2", "topic://>"},
 		Mirror:    {"topic://VirtualTopic.Mirror.C1", "topic://VirtualTopic.Mirror.C2", "topic://>"},
@@ -97,7 +97,7 @@ func TestNoModeSubscribesToACommandQueue(t *testing.T) {
 		Durable:   {"queue://Consumer.me.VirtualTopic.Mirror.C1", "queue://Consumer.me.VirtualTopic.Mirror.C2", "topic://>"},
 		Events:    {"topic://>"},
 	}
-	for _, mode := range Modes {
+	for mode := range want {
 		_, _, _, subs := start(t, Config{Mode: mode, Queues: []string{"C1", "C2"}, Consumer: "me"}, "")
 		if !slices.Equal(subs, want[mode]) {
 			t.Errorf("%s subscribes to %q, want %q", mode, subs, want[mode])
