@@ -36,20 +36,27 @@ type RecorderConfig struct {
 	Batch  int           // 0: DefaultBatch
 	Memory int           // 0: DefaultMemory
 	Window int           // 0: DefaultWindow
+
+	// Spill is how many bytes may wait in a file when Memory is used up, in the
+	// folder SpillDir (empty: the system's for temporary files). 0: none.
+	Spill    int64
+	SpillDir string
 }
 
 // A Recorder takes records from the goroutines that read connections and
 // brings them to a Sink: masked, numbered, without doubles, in batches.
 //
-// A slow sink never slows a reader down. What does not fit into memory while
-// the sink is behind is dropped and counted, and a gap row says so.
+// A slow sink never slows a reader down. What waits for it is kept in memory,
+// then in a file; what fits into neither is dropped and counted, and a gap row
+// says so.
 type Recorder struct {
 	cfg  RecorderConfig
 	wake chan struct{} // holds a token when Run has something to look at
 
+	spills sync.WaitGroup
+
 	mu       sync.Mutex
-	queue    []Delivery
-	memory   int // bytes in queue
+	queue    backlog
 	dropped  *Gap
 	closed   bool
 	ledger   map[string]*Counts
@@ -64,6 +71,7 @@ type Status struct {
 	Received, Stored, Doubled, Filtered, Lost, Foreign int64
 	Commands, Events, Peers, Gaps                      int64         // of those stored
 	Waiting                                            int           // records not committed yet
+	Spilled                                            bool          // some of them wait in a file
 	Behind                                             time.Duration // age of the oldest of them
 }
 
@@ -75,10 +83,10 @@ func NewRecorder(cfg RecorderConfig) *Recorder {
 	}
 	cfg.Delay = orDefault(cfg.Delay, DefaultDelay)
 	cfg.Batch = orDefault(cfg.Batch, DefaultBatch)
-	cfg.Memory = orDefault(cfg.Memory, DefaultMemory)
 	r := &Recorder{
 		cfg:      cfg,
 		wake:     make(chan struct{}, 1),
+		queue:    backlog{limit: orDefault(cfg.Memory, DefaultMemory), spill: cfg.Spill, dir: cfg.SpillDir},
 		ledger:   make(map[string]*Counts),
 		changed:  make(map[string]bool),
 		seen:     newWindow(orDefault(cfg.Window, DefaultWindow)),
@@ -112,7 +120,7 @@ func (r *Recorder) Offer(d Delivery) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.count(&d.Record, func(c *Counts, s *Status) { c.Received++; s.Received++ })
-	if size := recordSize(&d.Record); r.closed || r.memory+size > r.cfg.Memory {
+	if r.closed || !r.queue.room(&d.Record) {
 		r.drop(&d.Record)
 		return
 	}
@@ -156,9 +164,10 @@ func (r *Recorder) Status() Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.totals
-	s.Waiting = len(r.queue)
-	if s.Waiting > 0 {
-		s.Behind = time.Since(r.queue[0].Record.CapturedAt)
+	s.Waiting = r.queue.length
+	s.Spilled = r.queue.onDisk > 0
+	if oldest, ok := r.queue.oldest(); ok {
+		s.Behind = time.Since(oldest)
 	}
 	return s
 }
@@ -167,6 +176,7 @@ func (r *Recorder) Status() Status {
 // the sink fails. ctx bounds the sink's work only: cancelling it abandons what
 // is not committed.
 func (r *Recorder) Run(ctx context.Context) error {
+	defer func() { r.spills.Wait(); r.queue.close() }()
 	for {
 		batch, acks, more := r.next(ctx)
 		if len(batch.Records)+len(batch.Ledger) > 0 {
@@ -197,7 +207,7 @@ func (r *Recorder) next(ctx context.Context) (b Batch, acks []func(), more bool)
 			return r.take()
 		case <-r.wake:
 			r.mu.Lock()
-			full, closed := len(r.queue) >= r.cfg.Batch, r.closed
+			full, closed := r.queue.length >= r.cfg.Batch, r.closed
 			r.mu.Unlock()
 			if full || closed {
 				return r.take()
@@ -210,12 +220,11 @@ func (r *Recorder) next(ctx context.Context) (b Batch, acks []func(), more bool)
 // filter declines.
 func (r *Recorder) take() (b Batch, acks []func(), more bool) {
 	r.mu.Lock()
-	taken := r.queue[:min(len(r.queue), r.cfg.Batch)]
-	r.queue = slices.Clone(r.queue[len(taken):])
+	r.fetch()
+	taken := r.queue.take(r.cfg.Batch)
 	seq := r.batchSeq
 	for i := range taken {
-		rec := &taken[i].Record
-		r.memory -= recordSize(rec)
+		rec := new(taken[i].Record) // a copy: the original may be on its way into the file
 		if taken[i].Ack != nil {
 			acks = append(acks, taken[i].Ack)
 		}
@@ -239,12 +248,34 @@ func (r *Recorder) take() (b Batch, acks []func(), more bool) {
 	}
 	slices.SortFunc(b.Ledger, func(x, y Counts) int { return strings.Compare(x.Destination, y.Destination) })
 	clear(r.changed)
-	more = !r.closed || len(r.queue) > 0
-	if len(r.queue) > 0 || r.closed {
+	more = !r.closed || r.queue.length > 0
+	if r.queue.length > 0 || r.closed {
 		r.signal()
 	}
 	r.mu.Unlock()
 	return b, acks, more
+}
+
+// fetch brings what is next into memory. It gives up the lock while it reads
+// the file.
+func (r *Recorder) fetch() {
+	c := r.queue.next()
+	if c == nil {
+		return
+	}
+	r.mu.Unlock()
+	items, err := c.read()
+	r.mu.Lock()
+	r.queue.loaded(c, items)
+	if err == nil {
+		return
+	}
+	// What the file took and does not give back is lost; its senders are not
+	// known any more.
+	lost := int64(len(c.acks) - len(items))
+	r.totals.Lost += lost
+	gap := Gap{From: c.oldest, To: time.Now(), Reason: GapOverflow, Lost: &lost}
+	r.push(Delivery{Record: gap.Record()})
 }
 
 // committed brings the totals up to date with what the sink has now.
@@ -273,9 +304,15 @@ func (r *Recorder) committed(b Batch) {
 // The methods below are called with r.mu held.
 
 func (r *Recorder) push(d Delivery) {
-	r.queue = append(r.queue, d)
-	r.memory += recordSize(&d.Record)
-	if len(r.queue) == 1 || len(r.queue) >= r.cfg.Batch {
+	if c := r.queue.push(d); c != nil {
+		r.spills.Go(func() {
+			size, err := c.write()
+			r.mu.Lock()
+			r.queue.spilled(c, size, err)
+			r.mu.Unlock()
+		})
+	}
+	if r.queue.length == 1 || r.queue.length >= r.cfg.Batch {
 		r.signal()
 	}
 }
