@@ -62,7 +62,7 @@ func (t *Tracker) Observe(rec *capture.Record, msg *decode.Message) Place {
 	case capture.Event:
 		return t.event(rec, msg)
 	case capture.Peer:
-		if agent := text(msg, "agentId"); agent != "" {
+		if agent := msg.Text("agentId"); agent != "" {
 			return Place{Conversation: "peer:" + agent, Subject: agent}
 		}
 		return Place{Conversation: "dest:" + Bare(rec.To)}
@@ -75,7 +75,7 @@ func (t *Tracker) command(rec *capture.Record, msg *decode.Message) Place {
 	t.learn(conn, msg)
 	p := Place{Conversation: msg.Agent, Subject: msg.Agent}
 	if p.Conversation == "" {
-		p.Conversation = t.withoutAgent(text(msg, "clientDestination"), conn, rec.To)
+		p.Conversation = t.withoutAgent(msg.Text("clientDestination"), conn, rec.To)
 	}
 	p.Sender, p.Basis = t.sender(conn, msg.Agent)
 	return p
@@ -85,7 +85,7 @@ func (t *Tracker) event(rec *capture.Record, msg *decode.Message) Place {
 	topic := Bare(rec.To)
 	p := Place{Conversation: msg.Agent, Subject: msg.Agent}
 	if msg.Name == "State" {
-		if agent := text(msg, "agentId"); agent != "" {
+		if agent := msg.Text("agentId"); agent != "" {
 			p.Subject = agent
 		}
 		if msg.Protocol == "gc-json" {
@@ -95,7 +95,7 @@ func (t *Tracker) event(rec *capture.Record, msg *decode.Message) Place {
 	if p.Conversation == "" {
 		p.Conversation = t.withoutAgent(topic, rec.Conn, rec.To)
 	}
-	if msg.Name == "State" && strings.EqualFold(text(msg, "state"), "LOGOUT") {
+	if msg.Name == "State" && strings.EqualFold(msg.Text("state"), "LOGOUT") {
 		t.unbind(p.Subject, topic)
 	}
 	return p
@@ -159,7 +159,7 @@ func (t *Tracker) learn(conn string, msg *decode.Message) {
 	case "Connect":
 		leave(t.topics, b.topic, msg.Agent)
 		leave(t.conns, b.conn, msg.Agent)
-		b.topic, b.conn = text(msg, "clientDestination"), conn
+		b.topic, b.conn = msg.Text("clientDestination"), conn
 		join(t.topics, b.topic, msg.Agent)
 		join(t.conns, b.conn, msg.Agent)
 	case "Login", "MobileAgentLogin":
@@ -232,14 +232,4 @@ func Producer(rec *capture.Record) string {
 		return rec.Conn
 	}
 	return id
-}
-
-// text returns the scalar field name of msg, empty where there is none.
-func text(msg *decode.Message, name string) string {
-	for _, f := range msg.Fields {
-		if f.Name == name {
-			return f.Value.Text
-		}
-	}
-	return ""
 }

@@ -1,0 +1,103 @@
+package flow
+
+import (
+	"time"
+
+	"gctap/capture"
+	"gctap/decode"
+)
+
+// An Agent is what is known of a person who logs in.
+type Agent struct {
+	ID        string
+	Extension string
+	State     string // the last one told, canonical
+	Since     time.Duration
+	Seq       int64 // of the event that told it
+
+	last     step
+	stimulus *Stimulus // the last that came for the agent
+}
+
+// step is what tells a change of state from a copy of it that somebody else is
+// told too.
+type step struct{ state, reason, time, receiver string }
+
+// A StateChange is one step of an agent's state. The same step that a
+// supervisor is told too is no second one.
+type StateChange struct {
+	Agent    string
+	From, To string // canonical; From is empty for the first one seen
+	Reason   string // reason code
+	Label    string
+	At       time.Duration
+	Lasted   time.Duration // how long From did
+	Seq      int64
+}
+
+func (f *Flow) touchAgent(id string) *Agent {
+	a, ok := f.agents.get(id)
+	if !ok {
+		a = &Agent{ID: id}
+		f.agents.put(id, a)
+	}
+	return a
+}
+
+// learnAgent takes an agent's extension from the login.
+func (f *Flow) learnAgent(msg *decode.Message) {
+	if (msg.Name == "Login" || msg.Name == "MobileAgentLogin") && msg.Agent != "" {
+		if ext := msg.Text("extension"); ext != "" {
+			f.touchAgent(msg.Agent).Extension = ext
+		}
+	}
+}
+
+// agentEvent follows the states of agents.
+func (f *Flow) agentEvent(rec *capture.Record, msg *decode.Message, facts *Facts) {
+	if msg.Name != "State" || facts.Subject == "" {
+		return
+	}
+	state := State(msg)
+	if state == "" || state == "RE_LOGIN" {
+		return
+	}
+	a := f.touchAgent(facts.Subject)
+	if ext := msg.Text("extension"); ext != "" {
+		a.Extension = ext
+	}
+	now := step{state, msg.Text("reasonCode"), msg.Text("stateChangeTime"), facts.Conversation}
+	if before := a.last; before.receiver != now.receiver {
+		before.receiver = now.receiver
+		if before == now {
+			return
+		}
+	}
+	a.last = now
+	change := &StateChange{Agent: a.ID, From: a.State, To: state, Reason: msg.Text("reasonCode"), Label: msg.Text("label"),
+		At: f.now, Seq: rec.Seq}
+	if a.State != "" {
+		change.Lasted = f.now - a.Since
+	}
+	a.State, a.Since, a.Seq = state, f.now, rec.Seq
+	facts.Change = change
+	if facts.Exchange == nil && isReservation(state) && change.From != state {
+		facts.Trigger = f.reserved(a, &Stimulus{Seq: rec.Seq, At: f.now, Kind: Reservation, Agent: a.ID, Type: state})
+	}
+}
+
+// reserved returns the stimulus of a reservation; nil when the call that it is
+// for was told just before: then that one's stimulus is the reservation.
+func (f *Flow) reserved(a *Agent, s *Stimulus) *Stimulus {
+	if c := a.stimulus; c != nil && c.Kind == CallComes && f.now-c.At <= f.opts.Late {
+		c.Kind, c.Type = Reservation, s.Type
+		return nil
+	}
+	a.stimulus = s
+	return s
+}
+
+// isReservation reports whether a state says that a dialler took the agent.
+func isReservation(state string) bool {
+	return state == "RESERVED_OUTBOUND" || state == "RESERVED_OUTBOUND_PREVIEW"
+}
