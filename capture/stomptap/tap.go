@@ -42,10 +42,6 @@ const (
 // Modes are those that Config.Mode takes, the default first.
 var Modes = []Mode{Auto, Durable, Mirror, Composite, Events, Browse, Consume}
 
-// Incomplete reports whether a recording in this mode misses commands or
-// events by its nature, however well it runs.
-func (m Mode) Incomplete() bool { return m == Events || m == Browse }
-
 // browseEvery is how often Browse looks at the queues.
 const browseEvery = time.Second
 

@@ -24,6 +24,9 @@ type app struct {
 
 // commands are the program, in the order of its help.
 var commands = []func(*app) *cobra.Command{
+	doctorCommand,
+	recordCommand,
+	releaseCommand,
 	versionCommand,
 }
 

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"gctap/capture"
+	"gctap/capture/brokertest"
+	"gctap/capture/link"
+	"gctap/store"
+)
+
+// A process is a gctap that runs while a test goes on.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  chan string // of standard error
+	mu     sync.Mutex
+	stderr bytes.Buffer
+	out    bytes.Buffer
+}
+
+// gctap starts the program, with the test's own store.
+func gctap(t *testing.T, db string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command("gctap", append([]string{"--db", db}, args...)...), lines: make(chan string, 10_000)}
+	p.cmd.Env = append(os.Environ(), "GCTAP_PASSWORD=")
+	p.cmd.Stdout = &p.out
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		scan := bufio.NewScanner(io.TeeReader(stderr, &lockedWriter{p}))
+		for scan.Scan() {
+			p.lines <- scan.Text()
+		}
+		close(p.lines)
+	}()
+	t.Cleanup(func() { p.cmd.Process.Kill() })
+	return p
+}
+
+type lockedWriter struct{ p *process }
+
+func (w *lockedWriter) Write(b []byte) (int, error) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return w.p.stderr.Write(b)
+}
+
+// until waits for a line of standard error.
+func (p *process) until(pattern string) string {
+	p.t.Helper()
+	for line := range p.lines {
+		if regexp.MustCompile(pattern).MatchString(line) {
+			return line
+		}
+	}
+	p.t.Fatalf("%s ended without a line like %s; it said:\n%s", p.cmd, pattern, p.said())
+	return ""
+}
+
+func (p *process) said() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stderr.String()
+}
+
+// end sends a signal, waits, and returns the exit status.
+func (p *process) end(signal os.Signal) int {
+	p.t.Helper()
+	if signal != nil {
+		if err := p.cmd.Process.Signal(signal); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	for range p.lines { // Wait may not run before all is read
+	}
+	p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func startBroker(t *testing.T, o brokertest.Options) *brokertest.Broker {
+	t.Helper()
+	b, err := brokertest.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// dialBroker connects to url; user and password may be in it.
+func dialBroker(t *testing.T, url string) *link.Conn {
+	t.Helper()
+	b, err := link.ParseBroker(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := link.Open(t.Context(), link.Config{Broker: b})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func send(t *testing.T, l capture.Link, to, typ, body string) {
+	t.Helper()
+	m := capture.Outgoing{To: to, Body: []byte(body)}
+	if typ != "" {
+		m.JMSType = &typ
+	}
+	if err := l.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// records reads a session back.
+func records(t *testing.T, db, ref string) (store.Session, []capture.Record) {
+	t.Helper()
+	st, session, err := store.OpenSession(t.Context(), db, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	var all []capture.Record
+	for rec, err := range st.Records(t.Context(), session.ID, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, rec)
+	}
+	return session, all
+}
+
+func TestRecordStopsCleanly(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		broker := startBroker(t, brokertest.Options{Mirror: true})
+		db := filepath.Join(t.TempDir(), "t.db")
+		p := gctap(t, db, "record", broker.URL(), "--name", "incident")
+		p.until("recording session 1, incident")
+		conn := dialBroker(t, broker.URL())
+		for i := range 100 {
+			send(t, conn, "queue://Connector1", "MakeCall#1001", fmt.Sprint(i))
+		}
+		if code := p.end(signal); code != exitOK {
+			t.Errorf("%v: exit %d: %s", signal, code, p.said())
+		}
+		session, all := records(t, db, "incident")
+		if len(all) != 100 || session.Live || session.EndedAt == nil || session.Commands != 100 {
+			t.Errorf("%v: %d records, %+v", signal, len(all), session)
+		}
+	}
+}
+
+func TestRecordSaysThatCommandsAreNotVisible(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{})
+	p := gctap(t, filepath.Join(t.TempDir(), "t.db"), "record", broker.URL())
+	p.until("recording session")
+	send(t, dialBroker(t, broker.URL()), "topic://desk", "", "1001#Control#PrintStatusBar#hello")
+	p.until("commands are not visible: .*Connector1.*gctap help record")
+	if code := p.end(os.Interrupt); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
+// TestRecordKilled: what was stored stays, the cut is a gap row, and the next
+// recording goes on.
+func TestRecordKilled(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	conn := dialBroker(t, broker.URL())
+	p := gctap(t, db, "record", broker.URL())
+	p.until("recording session 1")
+	for i := range 100 {
+		send(t, conn, "queue://Connector1", "MakeCall#1001", fmt.Sprint(i))
+	}
+	waitStored(t, db, "1", 100)
+	p.end(syscall.SIGKILL)
+
+	session, all := records(t, db, "1")
+	gap, ok := all[len(all)-1].Gap()
+	if !session.Crashed() || len(all) != 101 || !ok || gap.Reason != capture.GapCrash {
+		t.Errorf("%d records, last %+v, %+v", len(all), all[len(all)-1], session)
+	}
+	p = gctap(t, db, "record", broker.URL())
+	p.until("recording session 2")
+	send(t, conn, "queue://Connector1", "MakeCall#1001", "again")
+	if code := p.end(os.Interrupt); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	if session, all := records(t, db, "1"); session.EndReason != store.EndCrash || len(all) != 101 {
+		t.Errorf("%d records, %+v", len(all), session)
+	}
+	if _, all := records(t, db, "2"); len(all) != 1 {
+		t.Errorf("%d records in the second session", len(all))
+	}
+}
+
+// waitStored waits until a session that is being recorded has n messages.
+func waitStored(t *testing.T, db, ref string, n int) {
+	t.Helper()
+	st, session, err := store.OpenSession(t.Context(), db, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	got := 0
+	for _, err := range st.Follow(t.Context(), session.ID, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got++; got == n {
+			return
+		}
+	}
+	t.Fatalf("the session ended with %d of %d messages", got, n)
+}
+
+func TestDurableRecordKilledLosesNothing(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true, VirtualTopics: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	conn := dialBroker(t, broker.URL())
+	sent := 0
+	sendSome := func() {
+		for range 50 {
+			send(t, conn, "queue://Connector1", "MakeCall#1001", fmt.Sprint(sent))
+			sent++
+		}
+	}
+	for round := range 3 {
+		p := gctap(t, db, "record", broker.URL(), "--mode", "durable", "--name", "long")
+		p.until("recording session 1, long")
+		p.until("queue Consumer.gctap.VirtualTopic.Mirror.Connector1 stays")
+		sendSome()
+		waitStored(t, db, "long", sent+round-40) // some are on their way still
+		p.end(syscall.SIGKILL)
+		sendSome() // nobody taps
+	}
+	p := gctap(t, db, "record", broker.URL(), "--mode", "durable", "--name", "long")
+	p.until("recording session 1, long")
+	waitStored(t, db, "long", sent+3)
+	if code := p.end(os.Interrupt); code != exitIncomplete {
+		t.Errorf("exit %d, want %d: the session has gaps", code, exitIncomplete)
+	}
+	seen, gaps := map[string]int{}, 0
+	_, all := records(t, db, "long")
+	for i := range all {
+		if _, ok := all[i].Gap(); ok {
+			gaps++
+			continue
+		}
+		seen[all[i].MessageID]++
+	}
+	if len(seen) != sent || len(all) != sent+gaps || gaps != 3 {
+		t.Errorf("%d different messages in %d rows with %d gaps, want %d and 3", len(seen), len(all), gaps, sent)
+	}
+}
+
+func TestRecordRefuses(t *testing.T) {
+	dir := t.TempDir()
+	broken := filepath.Join(dir, "broken.db")
+	if err := os.WriteFile(broken, bytes.Repeat([]byte("not a database "), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secured := startBroker(t, brokertest.Options{Users: map[string]string{"tap": "right"}})
+	closed := startBroker(t, brokertest.Options{})
+	closed.Close()
+	withUser := strings.Replace(secured.URL(), "://", "://tap:wr0ng-pass@", 1)
+	for _, c := range []struct {
+		name, db string
+		args     []string
+		want     string
+	}{
+		{"no broker", "a.db", []string{"record"}, "needs the broker's URL"},
+		{"wrong URL", "a.db", []string{"record", "http://x"}, "use stomp://"},
+		{"nobody listens", "a.db", []string{"record", closed.URL()}, "refused"},
+		{"wrong password", "a.db", []string{"record", withUser}, "password"},
+		{"broken store", broken, []string{"record", secured.URL()}, "broken.db"},
+		{"unknown mode", "a.db", []string{"record", secured.URL(), "--mode", "steal"}, "--mode steal"},
+		{"stealing", "a.db", []string{"record", secured.URL(), "--mode", "consume"}, "--i-know-this-steals-commands"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if !filepath.IsAbs(c.db) {
+				c.db = filepath.Join(dir, c.db)
+			}
+			p := gctap(t, c.db, c.args...)
+			code := p.end(nil)
+			said := strings.TrimSuffix(p.said(), "\n")
+			if code != exitFailed || !strings.Contains(said, c.want) || strings.Contains(said, "\n") {
+				t.Errorf("exit %d, said %q; want one line with %q and exit 2", code, said, c.want)
+			}
+			if strings.Contains(said, "wr0ng-pass") {
+				t.Errorf("shows the password: %s", said)
+			}
+		})
+	}
+}
