@@ -33,7 +33,20 @@ type process struct {
 // gctap starts the program, with the test's own store.
 func gctap(t *testing.T, db string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command("gctap", append([]string{"--db", db}, args...)...), lines: make(chan string, 10_000)}
+	return start(t, exec.Command("gctap", append([]string{"--db", db}, args...)...))
+}
+
+// gctapLimited starts it so that no file it writes gets larger than so many
+// KiB: writing fails then as on a full disk.
+func gctapLimited(t *testing.T, kib int, db string, args ...string) *process {
+	t.Helper()
+	script := fmt.Sprintf(`trap "" XFSZ; ulimit -f %d; exec "$@"`, kib)
+	return start(t, exec.Command("bash", append([]string{"-c", script, "bash", "gctap", "--db", db}, args...)...))
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, lines: make(chan string, 10_000)}
 	p.cmd.Env = append(os.Environ(), "GCTAP_PASSWORD=")
 	p.cmd.Stdout = &p.out
 	stderr, err := p.cmd.StderrPipe()
