@@ -28,12 +28,7 @@ func (x *indexer) entry(rec *capture.Record) *entry {
 		return nil
 	}
 	msg := flow.Decode(rec, decode.Options{})
-	e := &entry{name: msg.Name, agent: msg.Agent, place: x.tracker.Observe(rec, &msg)}
-	for _, f := range msg.Fields {
-		if f.Name == "dialogId" {
-			e.dialog = f.Value.Text
-		}
-	}
+	e := &entry{name: msg.Name, agent: msg.Agent, dialog: msg.Text("dialogId"), place: x.tracker.Observe(rec, &msg)}
 	for _, f := range msg.Findings {
 		e.severity = max(e.severity, severities[f.Severity])
 	}
