@@ -27,6 +27,8 @@ var commands = []func(*app) *cobra.Command{
 	doctorCommand,
 	recordCommand,
 	releaseCommand,
+	sessionsCommand,
+	showCommand,
 	versionCommand,
 }
 
