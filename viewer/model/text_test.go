@@ -38,7 +38,7 @@ func TestSummary(t *testing.T) {
 		{"a password is never shown", capture.Record{Direction: capture.Command, JMSType: &login, Body: []byte("hunter2,3001")}, "password=*** extension=3001"},
 		{"records and lists are shortened", capture.Record{Direction: capture.Event, Body: []byte("1001#NewInboundCall#42512#ani=1|a=|b=2|c=3|d=4#DialogID:7")},
 			"fromAddress=42512 callVariables{ani=1 b=2 c=3 +2} dialogId=7"},
-		{"an unknown message is shown as it came", capture.Record{Direction: capture.Event, Body: []byte("what\x1b")}, "what␛  !unknown-name name"},
+		{"an unknown message is shown as it came", capture.Record{Direction: capture.Event, Body: []byte("what\x1b")}, "what␛ !unknown-name name"},
 		{"a gap says what it knows", capture.Gap{From: noon, To: noon.Add(time.Second), Reason: capture.GapReconnect, Lost: &lost}.Record(),
 			"reconnect: 3 messages may be missing, 12:00:00.000Z to 12:00:01.000Z"},
 	} {
