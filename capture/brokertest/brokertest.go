@@ -31,10 +31,16 @@ type Options struct {
 	VirtualTopics bool     // topics VirtualTopic.> feed the queues Consumer.*.<topic>
 	Composite     []string // these queues are copied to topic gctap.<queue>
 
+	// PendingLimit makes the broker drop the oldest messages of a topic when
+	// more than these wait for a slow subscriber, or fewer if the subscriber
+	// asks for fewer. 0: none are dropped, and the subscriber's wish is ignored,
+	// as ActiveMQ does without a policy.
+	PendingLimit int
+
 	Users map[string]string // login to password; nil: no login needed
-	// Forbid lists destinations (queue://NAME, topic://NAME) that nobody may
-	// read.
-	Forbid []string
+	// Readable lists the destinations that may be read, queue://NAME or
+	// topic://NAME, patterns too; nil: all. Every one may be written.
+	Readable []string
 
 	TLS        bool // listen for stomp+ssl with a certificate of a new private authority: see Broker.CAFile
 	ClientCert bool // with TLS: a client certificate of that authority is needed: see Broker.ClientFiles
@@ -180,6 +186,14 @@ func (b *Broker) Restart(ctx context.Context) error {
 		return err
 	}
 	return b.front.listen(b.Addr())
+}
+
+// Log is the end of what the broker printed; empty for the broker in process.
+func (b *Broker) Log() string {
+	if l, ok := b.engine.(interface{ log() string }); ok {
+		return l.log()
+	}
+	return ""
 }
 
 // Close ends the broker and removes its files.

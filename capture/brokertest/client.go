@@ -22,6 +22,7 @@ type client struct {
 	broker  *memory
 	net     net.Conn
 	version string
+	login   string
 	session string        // ID:host-port-start-n:m
 	beat    time.Duration // between heartbeats to the client; 0: none
 
@@ -55,7 +56,7 @@ func newClient(m *memory, nc net.Conn) *client {
 // run serves the connection until it ends.
 func (c *client) run() {
 	reader := frame.NewReader(&plainHead{src: c, plain: true})
-	if !c.login(reader) {
+	if !c.enter(reader) {
 		return
 	}
 	var writer sync.WaitGroup
@@ -130,7 +131,7 @@ func (c *client) frame(o output) *frame.Frame {
 		return o.reply
 	case o.browsed != nil:
 		return frame.New(frame.MESSAGE, frame.Subscription, o.browsed.id, frame.Destination, o.browsed.shown,
-			"browser", "end", frame.MessageId, "")
+			"browser", "end", frame.MessageId, "0")
 	}
 	d := o.delivery
 	h := frame.NewHeader()
@@ -151,9 +152,6 @@ func (c *client) frame(o output) *frame.Frame {
 	if d.sub.id != "" {
 		h.Add(frame.Subscription, d.sub.id)
 	}
-	if d.sub.browser {
-		h.Add("browser", "true")
-	}
 	for i := 0; i < len(d.msg.headers); i += 2 {
 		h.Add(d.msg.headers[i], d.msg.headers[i+1])
 	}
@@ -163,9 +161,9 @@ func (c *client) frame(o output) *frame.Frame {
 	return &frame.Frame{Command: frame.MESSAGE, Header: h, Body: d.msg.body}
 }
 
-// login reads CONNECT and answers it. It returns false when the connection is
+// enter reads CONNECT and answers it. It returns false when the connection is
 // over.
-func (c *client) login(r *frame.Reader) bool {
+func (c *client) enter(r *frame.Reader) bool {
 	var f *frame.Frame
 	for f == nil {
 		var err error
@@ -178,12 +176,12 @@ func (c *client) login(r *frame.Reader) bool {
 		return false
 	}
 	if c.version = c.agree(f.Header.Get(frame.AcceptVersion)); c.version == "" {
-		c.deny("Invalid version requested, supported versions are: 1.0,1.1,1.2")
+		c.deny(fmt.Sprintf("Invalid Protocol version[%s], supported versions are: [1.2, 1.1, 1.0]", f.Header.Get(frame.AcceptVersion)))
 		return false
 	}
-	login := f.Header.Get(frame.Login)
-	if want, ok := c.broker.options.Users[login]; c.broker.options.Users != nil && (!ok || want != f.Header.Get(frame.Passcode)) {
-		c.deny(fmt.Sprintf("User name [%s] or password is invalid.", login))
+	c.login = f.Header.Get(frame.Login)
+	if want, ok := c.broker.options.Users[c.login]; c.broker.options.Users != nil && (!ok || want != f.Header.Get(frame.Passcode)) {
+		c.deny(fmt.Sprintf("User name [%s] or password is invalid.", cmp.Or(c.login, "null")))
 		return false
 	}
 	c.join(f)

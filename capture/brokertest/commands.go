@@ -133,7 +133,7 @@ func (c *client) destination(s string) (destination, error) {
 		}
 		return d, nil
 	}
-	return destination{}, complain("Illegal destination name: [%s] -- ActiveMQ STOMP destinations must begin with one of: /queue/ /topic/ /temp-queue/ /temp-topic/", s)
+	return destination{name: s}, nil // without a prefix it is a queue
 }
 
 // consumed are the headers of a SEND that do not come out as properties.
@@ -169,7 +169,7 @@ func (c *client) headers(f *frame.Frame) ([]string, error) {
 	h := f.Header
 	all := []string{
 		"expires", cmp.Or(h.Get("expires"), "0"),
-		"timestamp", strconv.FormatInt(time.Now().UnixMilli(), 10),
+		"timestamp", cmp.Or(h.Get("timestamp"), strconv.FormatInt(time.Now().UnixMilli(), 10)),
 		"priority", cmp.Or(h.Get("priority"), "4"),
 	}
 	if h.Get("persistent") == "true" {
@@ -203,16 +203,18 @@ func (c *client) subscribe(f *frame.Frame) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(c.broker.options.Forbid, to.url()) {
-		return complain("User %s is not authorized to read from: %s", cmp.Or(f.Header.Get(frame.Login), "anonymous"), to.url())
+	if !c.broker.readable(to) {
+		return complain("User %s is not authorized to read from: %s", cmp.Or(c.login, "anonymous"), to.url())
 	}
 	if !to.topic && strings.ContainsAny(to.name, "*>") {
 		return complain("This broker knows no wildcards over queues: %s", shown)
 	}
 	s := &subscription{client: c, id: f.Header.Get(frame.Id), to: to, shown: shown,
 		browser:  f.Header.Get("browser") == "true",
-		prefetch: number(f, "activemq.prefetchSize", 1000),
-		pending:  number(f, "activemq.maximumPendingMessageLimit", 100_000)}
+		prefetch: number(f, "activemq.prefetchSize", 1000)}
+	if limit := c.broker.options.PendingLimit; limit > 0 {
+		s.pending = min(limit, number(f, "activemq.maximumPendingMessageLimit", limit))
+	}
 	switch f.Header.Get(frame.Ack) {
 	case "client":
 		s.mode = cumulative
@@ -221,6 +223,22 @@ func (c *client) subscribe(f *frame.Frame) error {
 	}
 	c.broker.attach(s)
 	return nil
+}
+
+// readable reports whether a destination may be read: one that is listed, or
+// within a pattern that is.
+func (m *memory) readable(to destination) bool {
+	if m.options.Readable == nil || to.temp {
+		return true
+	}
+	for _, may := range m.options.Readable {
+		kind, name, _ := strings.Cut(may, "://")
+		d := destination{topic: kind == "topic", name: name}
+		if d.topic == to.topic && d.matches(to.name) {
+			return true
+		}
+	}
+	return false
 }
 
 // number reads a header that holds a positive number.
@@ -271,5 +289,5 @@ func (c *client) acknowledge(f *frame.Frame) error {
 		c.broker.more(s)
 		return nil
 	}
-	return complain("Unexpected %s received for message-id [%s]", f.Command, cmp.Or(message, id))
+	return complain("Unexpected %s received for message-id [%s]", f.Command, cmp.Or(message, "null"))
 }

@@ -43,7 +43,7 @@ func (k *keys) build() (err error) {
 	if err != nil {
 		return err
 	}
-	ca := template("gctap test authority", 1)
+	ca := draft("gctap test authority", 1)
 	ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
 	der, err := x509.CreateCertificate(rand.Reader, ca, ca, &k.caKey.PublicKey, k.caKey)
 	if err != nil {
@@ -55,10 +55,10 @@ func (k *keys) build() (err error) {
 	if err := k.write("ca.pem", "CERTIFICATE", der); err != nil {
 		return err
 	}
-	if _, err := k.sign("client", template("client", 3)); err != nil {
+	if _, err := k.sign("client", draft("client", 3)); err != nil {
 		return err
 	}
-	server := template("localhost", 2)
+	server := draft("localhost", 2)
 	server.DNSNames = []string{"localhost"}
 	server.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	k.broker, err = k.sign("broker", server)
@@ -106,8 +106,8 @@ func (k *keys) server(clientCert bool) *tls.Config {
 	return c
 }
 
-// template is a certificate of one day, valid from an hour ago.
-func template(name string, serial int64) *x509.Certificate {
+// draft is a certificate of one day, valid from an hour ago.
+func draft(name string, serial int64) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: big.NewInt(serial),
 		Subject:      pkix.Name{CommonName: name},

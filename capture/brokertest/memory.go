@@ -116,7 +116,7 @@ func (d destination) String() string {
 	return "/" + kind + "/" + d.name
 }
 
-// url is the spelling of Options.Forbid and of ActiveMQ's messages.
+// url is the spelling of Options.Readable and of ActiveMQ's messages.
 func (d destination) url() string {
 	if d.topic {
 		return "topic://" + d.name
@@ -160,7 +160,7 @@ type subscription struct {
 	mode     ackMode
 	browser  bool
 	prefetch int
-	pending  int // for topics: what may wait beyond the prefetch
+	pending  int // for topics: what may wait beyond the prefetch; 0: all
 
 	queue   *queue // nil for a topic
 	held    []*message
@@ -208,7 +208,7 @@ func (m *memory) publish(msg *message) {
 		if s.to.matches(msg.to.name) && s.to.temp == msg.to.temp {
 			s.held = append(s.held, msg)
 			m.feed(s)
-			if over := len(s.held) - s.pending; over > 0 {
+			if over := len(s.held) - s.pending; s.pending > 0 && over > 0 {
 				s.held = slices.Delete(s.held, 0, over) // the oldest go
 			}
 		}

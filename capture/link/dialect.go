@@ -32,13 +32,23 @@ type dialect struct {
 	textWithLength []string
 
 	// subscribe adds the headers that bound what the broker holds for a
-	// subscription.
+	// subscription. To hold means messages in flight (prefetch) and, for
+	// topics, messages that wait for a slow reader (pending).
 	subscribe func(h *frame.Header, prefetch, pending int)
+
+	// everything is added to a subscription to every topic.
+	everything []string
 }
 
 // activeMQ is ActiveMQ Classic, measured with 5.17.2. A message-id is
 // ID:host-port-start-n:m:… where the part before the last three numbers is the
 // producer's connection, and is the same on every copy of a message.
+//
+// It heeds maximumPendingMessageLimit only where its configuration has a
+// pendingMessageLimitStrategy, as the one it comes with does; else it holds all.
+// A subscription to every topic takes in the advisory topics, and where the
+// broker lacks the jars to write their messages it logs an error with a stack
+// trace for each: the selector keeps them from being tried.
 var activeMQ = &dialect{
 	name:             "ActiveMQ",
 	destination:      slashed,
@@ -50,6 +60,7 @@ var activeMQ = &dialect{
 		h.Add("activemq.prefetchSize", fmt.Sprint(prefetch))
 		h.Add("activemq.maximumPendingMessageLimit", fmt.Sprint(pending))
 	},
+	everything: []string{"selector", "JMSType IS NULL OR JMSType <> 'Advisory'"},
 }
 
 // artemis is ActiveMQ Artemis, from its documents, not measured: addresses

@@ -161,6 +161,11 @@ func (s *session) subscribe(sub *subscription) (*frame.Frame, error) {
 		pending = s.conn.config.Pending
 	}
 	s.dialect.subscribe(f.Header, prefetch, pending)
+	if want.Destination == "topic://>" {
+		for i := 0; i+1 < len(s.dialect.everything); i += 2 {
+			f.Header.Add(s.dialect.everything[i], s.dialect.everything[i+1])
+		}
+	}
 	if want.Browse {
 		f.Header.Add("browser", "true")
 	}
