@@ -39,6 +39,7 @@ type recordFlags struct {
 	noDiscovery bool
 	keepSecrets bool
 	steal       bool
+	onFull      string
 }
 
 func recordCommand(a *app) *cobra.Command {
@@ -83,6 +84,7 @@ For composite and auto:
 	flags.StringVar(&f.siteTZ, "site-tz", "", "time zone of the times in messages (default: this machine's, marked as assumed)")
 	flags.BoolVar(&f.noDiscovery, "no-discovery", false, "do not read all topics to find the clients'; handshakes and --topic find them")
 	flags.BoolVar(&f.steal, "i-know-this-steals-commands", false, "with --mode consume: GC does not get the commands that are recorded")
+	flags.StringVar(&f.onFull, "on-full", onFullStop, "when the disk is full: stop, or wait for room and count what does not fit into memory")
 	flags.BoolVar(&f.keepSecrets, "keep-secrets", false, "store passwords as they come; the session is marked")
 	return cmd
 }
@@ -108,6 +110,9 @@ func (f *recordFlags) check() error {
 	}
 	if err := checkConsumer(f.consumer); err != nil {
 		return err
+	}
+	if f.onFull != onFullStop && f.onFull != onFullWait {
+		return usagef("--on-full %s: it is stop or wait", f.onFull)
 	}
 	for _, queue := range f.queues {
 		if strings.ContainsAny(queue, "*>") || queue == "" {
@@ -173,6 +178,7 @@ type recording struct {
 	say    *talker
 	origin string // of the session
 	ready  func() // told once everything is subscribed; may be nil
+	sink   *guardedSink
 
 	mu  sync.Mutex
 	tap *stomptap.Tap // nil until there is a session
@@ -192,6 +198,7 @@ func (r *recording) run(ctx context.Context, db *store.Store) error {
 		return err
 	}
 	rec, err := r.recorder(ctx, db, session, seen)
+	defer r.sink.reserve.free()
 	if err != nil {
 		return errors.Join(err, session.Close())
 	}
@@ -292,12 +299,19 @@ func recentIDs(ctx context.Context, db *store.Store, s *store.Session) ([]string
 
 func (r *recording) recorder(ctx context.Context, db *store.Store, session *store.Writer, seen []string) (*capture.Recorder, error) {
 	s := session.Session()
+	held, err := newReserve(db.Path())
+	if err != nil {
+		r.say.line("%v", err)
+	}
+	r.sink = &guardedSink{
+		sink: session, reserve: held, wait: r.flags.onFull == onFullWait, stop: ctx.Done(), say: r.say, every: roomEvery,
+	}
 	ledger, err := db.Ledger(ctx, s.ID)
 	if err != nil {
 		return nil, err
 	}
 	config := capture.RecorderConfig{
-		Sink: session, Start: s.StartedAt, LastSeq: s.LastSeq, Seen: seen, Ledger: ledger, Spill: spillBytes,
+		Sink: r.sink, Start: s.StartedAt, LastSeq: s.LastSeq, Seen: seen, Ledger: ledger, Spill: spillBytes,
 	}
 	if r.flags.keepSecrets {
 		r.say.line("--keep-secrets: passwords are stored as they come, and the session says so")
@@ -413,8 +427,12 @@ func (r *recording) end(ctx context.Context, session *store.Writer, rec *capture
 		reason = "duration"
 	}
 	r.say.end()
+	ctx = context.WithoutCancel(ctx)
+	if !r.sink.since.IsZero() {
+		r.unstored(ctx, session, rec)
+	}
 	s := session.Session()
-	if endErr := session.End(context.WithoutCancel(ctx), reason); err == nil {
+	if endErr := session.End(ctx, reason); err == nil {
 		err = endErr
 	}
 	session.Close()
@@ -429,4 +447,16 @@ func (r *recording) end(ctx context.Context, session *store.Writer, rec *capture
 		return incomplete
 	}
 	return nil
+}
+
+// unstored puts into the room that the reserve left the row that says what was
+// received and could not be stored.
+func (r *recording) unstored(ctx context.Context, session *store.Writer, rec *capture.Recorder) {
+	lost := r.sink.lost + int64(rec.Status().Waiting)
+	gap := capture.Gap{From: r.sink.since, To: time.Now(), Reason: capture.GapStopped, Lost: &lost}
+	row := gap.Record()
+	row.Mono = max(0, gap.To.Sub(session.Session().StartedAt))
+	if err := session.Write(ctx, capture.Batch{Records: []capture.Record{row}}); err != nil {
+		r.say.line("%d messages were received and not stored, and there was no room to say so in the session: %v", lost, err)
+	}
 }

@@ -22,14 +22,17 @@ type app struct {
 	color string // --color
 }
 
-// commands are the program, in the order of its help.
-var commands = []func(*app) *cobra.Command{
-	doctorCommand,
-	recordCommand,
-	releaseCommand,
-	sessionsCommand,
-	showCommand,
-	versionCommand,
+// commands are the program; help sorts them. A function, because demo runs
+// commands of this program itself.
+func commands() []func(*app) *cobra.Command {
+	return []func(*app) *cobra.Command{
+		doctorCommand,
+		recordCommand,
+		releaseCommand,
+		sessionsCommand,
+		showCommand,
+		versionCommand,
+	}
 }
 
 func newRoot(io stdio) *cobra.Command {
@@ -45,7 +48,7 @@ func newRoot(io stdio) *cobra.Command {
 	root.SetErr(io.Err)
 	root.PersistentFlags().StringVar(&a.db, "db", defaultDB(), "the store (default $GCTAP_DB)")
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "auto, always or never; NO_COLOR is honoured")
-	for _, command := range commands {
+	for _, command := range commands() {
 		root.AddCommand(command(a))
 	}
 	return root

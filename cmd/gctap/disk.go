@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"gctap/capture"
+	"gctap/store"
+)
+
+// What a recording does when its disk is full.
+const (
+	onFullStop = "stop" // store what still fits, say so, end
+	onFullWait = "wait" // for a service: wait for room, count what does not fit into memory
+)
+
+const (
+	reserveBytes = 4 << 20
+	roomEvery    = time.Second
+)
+
+// A guardedSink brings batches to a sink whose disk may fill up. It keeps a
+// reserve file and gives it up at that moment, so that what was already
+// received, and the row that says what was not, still fit.
+type guardedSink struct {
+	sink    capture.Sink
+	reserve *reserve
+	wait    bool
+	stop    <-chan struct{} // the recording is to end: stop waiting
+	say     *talker
+	every   time.Duration // between attempts
+
+	since time.Time // the disk is full; zero: it is not
+	lost  int64     // records of the last batch that did not fit
+}
+
+func (g *guardedSink) Write(ctx context.Context, b capture.Batch) error {
+	err := g.sink.Write(ctx, b)
+	if !errors.Is(err, store.ErrFull) {
+		return err
+	}
+	g.since = time.Now()
+	if g.wait {
+		if again := g.waitForRoom(ctx, b, err); !errors.Is(again, store.ErrFull) {
+			return again
+		}
+	}
+	g.reserve.free()
+	g.lost = g.fit(ctx, b)
+	return err
+}
+
+// waitForRoom tries again until the batch fits or the recording is to end.
+func (g *guardedSink) waitForRoom(ctx context.Context, b capture.Batch, err error) error {
+	g.say.line("%v; waiting for room, and counting what does not fit into memory", err)
+	for {
+		select {
+		case <-g.stop:
+			return err
+		case <-time.After(g.every):
+		}
+		if err = g.sink.Write(ctx, b); !errors.Is(err, store.ErrFull) {
+			g.say.line("there is room again after %s", time.Since(g.since).Round(time.Second))
+			g.since = time.Time{}
+			return err
+		}
+	}
+}
+
+// fit stores as many of the batch's first records as there is room for and
+// returns how many are lost. They are not acknowledged to the broker; one that
+// it sends again is known by its message-id.
+func (g *guardedSink) fit(ctx context.Context, b capture.Batch) (lost int64) {
+	records := b.Records
+	for n := len(records); n > 0; n /= 2 {
+		n = min(n, len(records))
+		if g.sink.Write(ctx, capture.Batch{Records: records[:n], Ledger: b.Ledger}) == nil {
+			records = records[n:]
+		}
+	}
+	return int64(len(records))
+}
+
+// A reserve is room on the disk that is there when no other is.
+type reserve struct{ path string }
+
+// newReserve takes the room. Where there is too little of it for that the
+// recording starts all the same, and says so.
+func newReserve(db string) (*reserve, error) {
+	r := &reserve{path: db + "-reserve"}
+	if err := os.WriteFile(r.path, make([]byte, reserveBytes), 0o600); err != nil {
+		r.free()
+		return r, fmt.Errorf("no reserve of %d MiB for a full disk beside %s: %w", reserveBytes>>20, db, err)
+	}
+	return r, nil
+}
+
+func (r *reserve) free() { os.Remove(r.path) } // it may be gone already
