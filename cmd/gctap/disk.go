@@ -75,10 +75,11 @@ func (g *guardedSink) waitForRoom(ctx context.Context, b capture.Batch, err erro
 // it sends again is known by its message-id.
 func (g *guardedSink) fit(ctx context.Context, b capture.Batch) (lost int64) {
 	records := b.Records
-	for n := len(records); n > 0; n /= 2 {
-		n = min(n, len(records))
+	for n := len(records); n > 0; n = min(n, len(records)) {
 		if g.sink.Write(ctx, capture.Batch{Records: records[:n], Ledger: b.Ledger}) == nil {
 			records = records[n:]
+		} else {
+			n /= 2
 		}
 	}
 	return int64(len(records))

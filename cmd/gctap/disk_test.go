@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,15 @@ import (
 
 // A smallDisk is a Sink with room for so many records.
 type smallDisk struct {
+	mu      sync.Mutex
 	room    int
 	stored  int
 	batches int
 }
 
 func (d *smallDisk) Write(_ context.Context, b capture.Batch) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(b.Records) > d.room {
 		return store.ErrFull
 	}
@@ -68,7 +72,9 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 		go func() { done <- g.Write(t.Context(), capture.Batch{Records: make([]capture.Record, 5)}) }()
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
+		disk.mu.Lock()
 		disk.room = 100
+		disk.mu.Unlock()
 		if err := <-done; err != nil || disk.stored != 5 || disk.batches != 1 {
 			t.Errorf("%v, stored %d in %d batches", err, disk.stored, disk.batches)
 		}
