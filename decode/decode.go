@@ -46,10 +46,10 @@ func Decode(in Input, o Options) Message {
 	large := len(m.raw) > limit(o)
 	if large {
 		d.src = body
-		d.add(TooLarge, nil, "over the limit of what is decoded", 0)
+		d.note(TooLarge, "", "over the limit of what is decoded", 0)
 	} else if !utf8.ValidString(m.raw) {
 		d.src = body
-		d.add(BadEncoding, nil, "not UTF-8, read as Windows-1252", int32(invalidAt(m.raw)))
+		d.note(BadEncoding, "", "not UTF-8, read as Windows-1252", int32(invalidAt(m.raw)))
 		body = fromWindows1252(m.raw)
 	}
 	switch {
@@ -88,12 +88,13 @@ func beginsJSON(body string) bool {
 // A source is a text that is being read and where it stands in the message's
 // bytes: at base, or at table[i] where its bytes are spelt otherwise there.
 type source struct {
-	text   string
-	table  []int32
-	base   int32
-	inType bool
-	quoted bool // it stands inside a JSON string
+	text  string
+	table []int32
+	base  int32
+	flags valueFlags // of the values read from it
 }
+
+func (s *source) inType() bool { return s.flags&valueInType != 0 }
 
 func (s *source) whole() span { return span{0, int32(len(s.text))} }
 
@@ -108,35 +109,36 @@ func (s *source) at(p span) span { return span{s.place(p.start), s.place(p.end)}
 
 // A decoder holds one message while it is being read.
 type decoder struct {
-	m      Message
-	src    source
-	notes  notebook
+	m     Message
+	src   source
+	notes notebook
+	trail
 	hash   hashing
-	hashed bool    // the text may hold an escaped '#'
+	hashed bool    // an event: values may hold an escaped '#'
 	joined bool    // the value being read was realigned: a '#' in it is unescaped
 	slab   []Field // parts of lists and records are cut from it
 }
 
-// add gives a finding about the field at p, nil for the whole body, at a place
-// in the text being read.
-func (d *decoder) add(code string, p *path, text string, at int32) {
-	field := ""
-	if p != nil {
-		field = p.String()
-	}
-	d.notes.add(code, field, text, d.src.place(at), d.src.inType)
+// add gives a finding about the field being read, at a place in the text
+// being read.
+func (d *decoder) add(code, text string, at int32) {
+	d.notes.add(code, d.trail.String(), text, d.src.place(at), d.src.inType())
 }
 
-// value makes a text value of a span.
-func (d *decoder) value(s span) Value {
-	v := Value{Text: s.of(d.src.text), at: d.src.at(s)}
-	if d.src.inType {
-		v.flags = valueInType
+// note gives a finding about a field, "" for the whole body.
+func (d *decoder) note(code, field, text string, at int32) {
+	d.notes.add(code, field, text, d.src.place(at), d.src.inType())
+}
+
+// value fills in a text value from a span.
+func (d *decoder) value(v *Value, s span) {
+	v.Text = d.src.text[s.start:s.end]
+	if d.src.table == nil {
+		v.at = span{d.src.base + s.start, d.src.base + s.end}
+	} else {
+		v.at = d.src.at(s)
 	}
-	if d.src.quoted {
-		v.flags |= valueQuoted
-	}
-	return v
+	v.flags = d.src.flags
 }
 
 // take returns an empty slice with room for n fields.
@@ -160,8 +162,7 @@ func (d *decoder) reserve(n int) {
 func (d *decoder) unknown(large bool) {
 	d.m.Protocol, d.m.Kind = Unknown, Unknown
 	if !large {
-		p := field("name")
-		d.add(UnknownName, &p, "not a message of the protocol", 0)
+		d.note(UnknownName, "name", "not a message of the protocol", 0)
 	}
 }
 

@@ -78,42 +78,55 @@ func severityOf(code string) string {
 	return Note
 }
 
-// A path names a field for a finding without building its text before there
-// is one. Index is used when name is empty.
-type path struct {
-	parent *path
+// A trail is the path of the field that is being read. Its text is built only
+// when there is a finding.
+type trail struct {
+	steps [6]step // queue[0].snapShot.extra is the longest
+	depth int
+}
+
+// A step is a name, or where number is not 0 the element number-1 of a list.
+type step struct {
 	name   string
-	index  int
+	number int
 }
 
-func (p *path) append(dst []byte) []byte {
-	if p.parent != nil {
-		dst = p.parent.append(dst)
-	}
-	if p.name == "" && p.index >= 0 {
-		dst = append(dst, '[')
-		dst = strconv.AppendInt(dst, int64(p.index), 10)
-		return append(dst, ']')
-	}
-	if p.parent != nil {
-		dst = append(dst, '.')
-	}
-	return append(dst, p.name...)
+func (t *trail) enter(name string) {
+	t.steps[t.depth] = step{name: name}
+	t.depth++
 }
 
-func (p *path) String() string {
-	if p.parent == nil {
-		return p.name
+func (t *trail) enterIndex(i int) {
+	t.steps[t.depth] = step{number: i + 1}
+	t.depth++
+}
+
+func (t *trail) leave() { t.depth-- }
+
+func (t *trail) String() string {
+	if t.depth == 0 {
+		return ""
+	}
+	if t.depth == 1 {
+		return t.steps[0].name
 	}
 	var buf [64]byte
-	return string(p.append(buf[:0]))
+	dst := buf[:0]
+	for i := range t.depth {
+		s := &t.steps[i]
+		switch {
+		case s.number > 0:
+			dst = append(dst, '[')
+			dst = strconv.AppendInt(dst, int64(s.number-1), 10)
+			dst = append(dst, ']')
+			continue
+		case i > 0:
+			dst = append(dst, '.')
+		}
+		dst = append(dst, s.name...)
+	}
+	return string(dst)
 }
-
-// member and element are paths below p.
-func (p *path) member(name string) path { return path{parent: p, name: name, index: -1} }
-func (p *path) element(i int) path      { return path{parent: p, index: i} }
-
-func field(name string) path { return path{name: name, index: -1} }
 
 // A notebook takes a message's findings: each code once per field, in any
 // order; sorted puts them in the order of their places.

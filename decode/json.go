@@ -35,7 +35,7 @@ func (d *decoder) json(body source, large bool) {
 	}
 	if !ok {
 		d.m.Protocol, d.m.Kind = Unknown, Unknown
-		d.add(BadJSON, nil, "not JSON from here on", int32(end))
+		d.note(BadJSON, "", "not JSON from here on", int32(end))
 		return
 	}
 	d.dispatch(list)
@@ -92,12 +92,25 @@ func (d *decoder) lastString(list []member, key string) (span, bool) {
 // inside is a string's span without its quotes.
 func inside(s span) span { return span{s.start + 1, s.end - 1} }
 
-// jsonValue makes a value of a member: strings become texts, all else stays.
-func (d *decoder) jsonValue(s span) Value {
+// jsonValue fills in the value of a member: strings become texts, all else
+// stays.
+func (d *decoder) jsonValue(v *Value, s span) {
 	if d.src.text[s.start] == '"' {
-		return Value{Text: unquote(inside(s).of(d.src.text)), at: d.src.at(inside(s)), flags: valueQuoted}
+		in := inside(s)
+		v.Text, v.at, v.flags = unquote(in.of(d.src.text)), d.src.at(in), valueQuoted
+		return
 	}
-	return Value{Kind: KindJSON, Text: s.of(d.src.text), at: d.src.at(s)}
+	v.Kind, v.Text, v.at = KindJSON, s.of(d.src.text), d.src.at(s)
+}
+
+// putAll adds members, but for those that leave says.
+func (d *decoder) putAll(set *nameSet, list []member, leave func(key string) bool) {
+	for _, m := range list {
+		if leave == nil || !leave(m.key) {
+			v, _ := set.put(m.key)
+			d.jsonValue(v, m.value)
+		}
+	}
 }
 
 func (d *decoder) setName(value span) {
@@ -110,19 +123,19 @@ func (d *decoder) jsonEvent(list []member, typeAt span) {
 	m := &d.m
 	m.Protocol, m.Kind = GCJSON, KindEvent
 	d.setName(typeAt)
-	p := field("name")
 	if e, ok := jsonWords.find(m.Name); ok {
 		if m.Name != e.spec.Word {
-			d.add(Alias, &p, "the type in another case", typeAt.start)
+			d.note(Alias, "name", "the type in another case", typeAt.start)
 		}
 		m.spec, m.Name, m.Variant = e.spec, e.spec.Name, e.spec.Variant
 	} else {
-		d.add(UnknownName, &p, "not an event of the protocol", typeAt.start)
+		d.note(UnknownName, "name", "not an event of the protocol", typeAt.start)
 	}
 	set := nameSet{fields: make([]Field, 0, len(list))}
 	for _, mem := range list {
 		if !equalFold(mem.key, "type") {
-			set.put(canonicalKey(m.spec, mem.key), d.jsonValue(mem.value))
+			v, _ := set.put(canonicalKey(m.spec, mem.key))
+			d.jsonValue(v, mem.value)
 		}
 	}
 	m.Fields = set.fields
@@ -219,14 +232,10 @@ func (d *decoder) restCommand(list []member, word span) {
 	}
 	args := nameSet{fields: m.Fields}
 	more := nameSet{}
-	for _, mem := range list {
-		if mem.key == "type" || mem.key == "body" {
-			continue
-		}
-		if _, taken := args.find(mem.key); !taken {
-			more.put(mem.key, d.jsonValue(mem.value))
-		}
-	}
+	d.putAll(&more, list, func(key string) bool {
+		_, taken := args.find(key)
+		return taken || key == "type" || key == "body"
+	})
 	m.Fields = append(m.Fields, more.fields...)
 }
 
@@ -260,7 +269,7 @@ func (s *source) quotedSource(value span) source {
 	in := inside(value)
 	raw := in.of(s.text)
 	src := s.sub(in)
-	src.quoted = true
+	src.flags = valueQuoted
 	if strings.IndexByte(raw, '\\') < 0 {
 		return src
 	}
@@ -268,14 +277,13 @@ func (s *source) quotedSource(value span) source {
 	for i := range places {
 		places[i] = s.place(in.start + places[i])
 	}
-	return source{text: text, table: places, quoted: true}
+	return source{text: text, table: places, flags: valueQuoted}
 }
 
 // xucCommand reads a frame with claz.
 func (d *decoder) xucCommand(list []member, claz span) {
 	m := &d.m
 	m.Protocol, m.Kind = XUC, KindCommand
-	p := field("name")
 	class := unquote(inside(claz).of(d.src.text))
 	command, named := d.lastString(list, "command")
 	switch {
@@ -288,14 +296,10 @@ func (d *decoder) xucCommand(list []member, claz span) {
 		m.nameAt = span{d.src.place(claz.start), d.src.place(claz.start)}
 	}
 	if class != "ping" && (class != "web" || m.Name == "ping" || xuc.LookupCommand(m.Name) == nil) {
-		d.add(UnknownName, &p, "not a command of xuc", claz.start)
+		d.note(UnknownName, "name", "not a command of xuc", claz.start)
 	}
 	set := nameSet{fields: make([]Field, 0, len(list))}
-	for _, mem := range list {
-		if mem.key != "claz" && !(named && mem.key == "command") {
-			set.put(mem.key, d.jsonValue(mem.value))
-		}
-	}
+	d.putAll(&set, list, func(key string) bool { return key == "claz" || named && key == "command" })
 	m.Fields = set.fields
 }
 
@@ -305,8 +309,7 @@ func (d *decoder) xucEvent(list []member, msgType span) {
 	m.Protocol, m.Kind = XUC, KindEvent
 	d.setName(msgType)
 	if xuc.LookupEvent(m.Name) == nil {
-		p := field("name")
-		d.add(UnknownName, &p, "not an event of xuc", msgType.start)
+		d.note(UnknownName, "name", "not an event of xuc", msgType.start)
 	}
 	content, ok := last(list, "ctiMessage")
 	if !ok {
@@ -317,14 +320,14 @@ func (d *decoder) xucEvent(list []member, msgType span) {
 	case '{':
 		inner, _, _ := readMembers(d.src.text, int(content.value.start), nil)
 		set := nameSet{fields: make([]Field, 0, len(inner))}
-		for _, mem := range inner {
-			set.put(mem.key, d.jsonValue(mem.value))
-		}
+		d.putAll(&set, inner, nil)
 		m.Fields = set.fields
 	case '[':
-		m.Fields = []Field{{"items", d.jsonValue(content.value)}}
+		m.Fields = []Field{{Name: "items"}}
+		d.jsonValue(&m.Fields[0].Value, content.value)
 	default:
-		m.Fields = []Field{{"value", d.jsonValue(content.value)}}
+		m.Fields = []Field{{Name: "value"}}
+		d.jsonValue(&m.Fields[0].Value, content.value)
 	}
 }
 
@@ -345,7 +348,8 @@ func (v Value) Expand() Value {
 		out.Kind = KindRecord
 	}
 	for i, mem := range list {
-		out.Parts[i] = Field{mem.key, d.jsonValue(mem.value)}
+		out.Parts[i].Name = mem.key
+		d.jsonValue(&out.Parts[i].Value, mem.value)
 		if !placed {
 			out.Parts[i].Value.flags |= valueBuilt
 		}

@@ -414,7 +414,7 @@ func (f *secretsOf) rest(body string, list []member) {
 		f.learn = append(f.learn, inner.learn...)
 		for _, r := range inner.body {
 			r.start, r.end = int(src.place(int32(r.start))), int(src.place(int32(r.end)))
-			if !src.quoted {
+			if src.flags&valueQuoted == 0 {
 				r.start, r.end, r.with = int(text.start), int(text.end), quotedMask
 			}
 			f.body = append(f.body, r)

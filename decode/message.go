@@ -60,7 +60,6 @@ type Message struct {
 	input   inputKind
 	dir     Direction
 	inType  bool // name and agent stand in the JMSType, not in the body
-	escaped bool // the REST body's text stands in a JSON string
 }
 
 // MaxFindings bounds what is kept for one message: a hostile body can hold as

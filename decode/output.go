@@ -206,22 +206,21 @@ func (m *Message) Places() []Place {
 	if m.Agent != "" {
 		add("agent", m.agentAt, m.inType)
 	}
-	var walk func(p *path, v *Value)
-	walk = func(p *path, v *Value) {
+	var walk func(path string, v *Value)
+	walk = func(path string, v *Value) {
 		if v.flags&valueBuilt == 0 {
-			add(p.String(), v.at, v.flags&valueInType != 0)
+			add(path, v.at, v.flags&valueInType != 0)
 		}
 		for i := range v.Parts {
-			q := p.member(v.Parts[i].Name)
 			if v.Kind == KindList {
-				q = p.element(i)
+				walk(path+"["+strconv.Itoa(i)+"]", &v.Parts[i].Value)
+			} else {
+				walk(path+"."+v.Parts[i].Name, &v.Parts[i].Value)
 			}
-			walk(&q, &v.Parts[i].Value)
 		}
 	}
 	for i := range m.Fields {
-		p := field(m.Fields[i].Name)
-		walk(&p, &m.Fields[i].Value)
+		walk(m.Fields[i].Name, &m.Fields[i].Value)
 	}
 	return list
 }

@@ -17,7 +17,7 @@ func (d *decoder) recordList(arg *Arg, toks []span) Field {
 	} else {
 		list.at = d.src.at(span{int32(len(text)), int32(len(text))})
 	}
-	p := field(arg.Name)
+	d.enter(arg.Name)
 	for len(toks) > 0 {
 		tok := toks[0]
 		toks = toks[1:]
@@ -27,9 +27,11 @@ func (d *decoder) recordList(arg *Arg, toks []span) Field {
 		joined, used := joinRecord(text, tok, toks, arg.Parts[0].Key)
 		toks = toks[used:]
 		d.joined = joined != tok
-		q := p.element(len(list.Parts))
-		list.Parts = append(list.Parts, Field{Value: d.record(arg.Parts, joined, &q)})
+		d.enterIndex(len(list.Parts))
+		list.Parts = append(list.Parts, Field{Value: d.record(arg.Parts, joined)})
+		d.leave()
 	}
+	d.leave()
 	d.joined = false
 	return Field{arg.Name, list}
 }
@@ -53,9 +55,7 @@ func joinRecord(text string, record span, toks []span, key string) (joined span,
 // A recordReader gathers the fields of one record; a value lasts until the
 // next key.
 type recordReader struct {
-	d       *decoder
 	parts   []Arg
-	path    *path
 	fields  []Field
 	extra   []span
 	seen    uint64 // which parts
@@ -66,9 +66,9 @@ type recordReader struct {
 	open    bool // the last part of extra was a key with a value
 }
 
-func (d *decoder) record(parts []Arg, tok span, p *path) Value {
+func (d *decoder) record(parts []Arg, tok span) Value {
 	text := d.src.text
-	r := recordReader{d: d, parts: parts, path: p, sep: keySep}
+	r := recordReader{parts: parts, sep: keySep}
 	r.fields = d.take(min(len(parts)+1, 1+strings.Count(tok.of(text), ",")))
 	if parts[len(parts)-1].Shape == Group {
 		d.grouped(&r, tok)
@@ -77,26 +77,25 @@ func (d *decoder) record(parts []Arg, tok span, p *path) Value {
 		for more {
 			var part span
 			part, rest, more = next(text, rest, argSep)
-			r.part(part)
+			d.recordPart(&r, part)
 		}
 	}
-	return r.end(tok)
+	return d.endRecord(&r, tok)
 }
 
-// part takes the next part of the record.
-func (r *recordReader) part(s span) {
-	text := r.d.src.text
-	if i, value, blanks, ok := r.key(s); ok {
-		r.begin(i, value)
+// recordPart takes the next part of a record.
+func (d *decoder) recordPart(r *recordReader, s span) {
+	text := d.src.text
+	if i, value, blanks, ok := r.key(text, s); ok {
+		d.beginField(r, i, value)
 		if blanks {
-			q := r.path.member(r.parts[i].Name)
-			r.d.add(Whitespace, &q, "blanks around the key", s.start)
+			d.about(r.parts[i].Name, Whitespace, "blanks around the key", s.start)
 		}
 		return
 	}
 	if strayKey(text, s, r.sep) {
-		r.flush()
-		r.stray(s)
+		d.endField(r)
+		d.stray(r, s)
 		r.open = true
 		return
 	}
@@ -106,13 +105,21 @@ func (r *recordReader) part(s span) {
 	case r.open:
 		r.extra[len(r.extra)-1].end = s.end
 	default:
-		r.stray(s)
+		d.stray(r, s)
 	}
 }
 
+// about gives a finding about a field of the record being read.
+func (d *decoder) about(name, code, text string, at int32) {
+	d.enter(name)
+	d.add(code, text, at)
+	d.leave()
+}
+
 // key finds which of the record's keys a part begins with.
-func (r *recordReader) key(s span) (part int, value span, blanks, ok bool) {
-	text := s.of(r.d.src.text)
+func (r *recordReader) key(text string, s span) (part int, value span, blanks, ok bool) {
+	all := text
+	text = s.of(all)
 	if r.next < len(r.parts) { // the usual order
 		k := r.parts[r.next].Key
 		if len(text) > len(k) && text[len(k)] == r.sep && text[:len(k)] == k {
@@ -146,85 +153,86 @@ func strayKey(text string, s span, sep byte) bool {
 	return false
 }
 
-func (r *recordReader) begin(part int, value span) {
-	r.flush()
+func (d *decoder) beginField(r *recordReader, part int, value span) {
+	d.endField(r)
 	r.current, r.value, r.next, r.open = &r.parts[part], value, part+1, false
 	if r.seen&(1<<part) != 0 {
-		q := r.path.member(r.current.Name)
-		r.d.add(BadKey, &q, "the key comes again", value.start)
+		d.about(r.current.Name, BadKey, "the key comes again", value.start)
 	}
 	r.seen |= 1 << part
 }
 
-// flush ends the value that is open.
-func (r *recordReader) flush() {
+// endField ends the value that is open.
+func (d *decoder) endField(r *recordReader) {
 	if r.current == nil {
 		return
 	}
-	q := r.path.member(r.current.Name)
-	r.put(r.current.Name, r.d.recordValue(r.current, r.value, &q))
+	d.enter(r.current.Name)
+	v := r.put(r.current.Name)
+	d.recordValue(v, r.current, r.value)
+	d.leave()
 	r.current = nil
 }
 
-// put sets a field; a key that comes again replaces the earlier value.
-func (r *recordReader) put(name string, v Value) {
+// put returns the value of a field, which is to be filled in; a key that comes
+// again replaces the earlier value.
+func (r *recordReader) put(name string) (v *Value) {
 	for i := range r.fields {
 		if r.fields[i].Name == name {
-			r.fields[i].Value = v
-			return
+			r.fields[i].Value = Value{}
+			return &r.fields[i].Value
 		}
 	}
-	r.fields = append(r.fields, Field{name, v})
+	r.fields, v = grow(r.fields, name)
+	return v
 }
 
 // stray puts a part that belongs to no field into extra.
-func (r *recordReader) stray(s span) {
+func (d *decoder) stray(r *recordReader, s span) {
 	if r.extra == nil {
-		q := r.path.member("extra")
-		r.d.add(ExtraField, &q, "a part that the record does not have", s.start)
+		d.about("extra", ExtraField, "a part that the record does not have", s.start)
 	}
 	r.extra = append(r.extra, s)
 }
 
-// end ends the record, whose bytes are tok.
-func (r *recordReader) end(tok span) Value {
-	r.flush()
-	d := r.d
-	for i := range r.parts {
-		if r.seen&(1<<i) == 0 {
-			q := r.path.member(r.parts[i].Name)
-			d.add(MissingField, &q, "the record does not have it", tok.end)
+// endRecord ends the record, whose bytes are tok.
+func (d *decoder) endRecord(r *recordReader, tok span) Value {
+	d.endField(r)
+	if r.seen != 1<<len(r.parts)-1 {
+		for i := range r.parts {
+			if r.seen&(1<<i) == 0 {
+				d.about(r.parts[i].Name, MissingField, "the record does not have it", tok.end)
+			}
 		}
 	}
 	if r.extra != nil {
 		r.fields = d.surplus(r.fields, "extra", r.extra)
 		if d.joined {
-			r.unhashExtra(r.fields[len(r.fields)-1].Value.Parts)
+			d.unhashExtra(r)
 		}
 	}
 	return Value{Kind: KindRecord, Parts: r.fields, at: d.src.at(tok)}
 }
 
 // unhashExtra notes a '#' that shifted the tokens in parts of extra.
-func (r *recordReader) unhashExtra(parts []Field) {
+func (d *decoder) unhashExtra(r *recordReader) {
+	parts := r.fields[len(r.fields)-1].Value.Parts
 	for i := range parts {
 		if v := &parts[i].Value; strings.IndexByte(v.Text, tokenSep) >= 0 {
 			v.Text = closeHashes(v.Text)
-			q := r.path.member("extra")
-			r.d.add(UnescapedHash, &q, "a # inside it shifted the tokens", r.extra[i].start)
+			d.about("extra", UnescapedHash, "a # inside it shifted the tokens", r.extra[i].start)
 		}
 	}
 }
 
 // recordValue reads a value of a record, which may hold a '#' that shifted the
 // tokens.
-func (d *decoder) recordValue(arg *Arg, s span, p *path) Value {
-	v := d.scalar(arg, s, p)
+func (d *decoder) recordValue(v *Value, arg *Arg, s span) {
+	d.scalar(v, arg, s)
 	if d.joined && strings.IndexByte(s.of(d.src.text), tokenSep) >= 0 {
 		v.Text = closeHashes(v.Text)
-		d.add(UnescapedHash, p, "a # inside it shifted the tokens", s.start)
+		d.add(UnescapedHash, "a # inside it shifted the tokens", s.start)
 	}
-	return v
 }
 
 // closeHashes drops the empty tokens between two '#': such tokens are skipped
@@ -259,12 +267,6 @@ func (d *decoder) grouped(outer *recordReader, tok span) {
 	var inner recordReader
 	var within span
 	open := -1
-	closeGroup := func(end int32) {
-		if open >= 0 {
-			within.end = end
-			outer.put(outer.parts[open].Name, inner.end(within))
-		}
-	}
 	rest, more := tok, true
 	for more {
 		var part span
@@ -276,21 +278,15 @@ func (d *decoder) grouped(outer *recordReader, tok span) {
 				head.end = bar
 			}
 			if g, value, ok := d.group(outer, head); ok {
-				closeGroup(max(tok.start, head.start-1))
-				outer.flush()
-				if outer.seen&(1<<g) != 0 {
-					q := outer.path.member(outer.parts[g].Name)
-					d.add(BadKey, &q, "the group comes again", head.start)
-				}
-				outer.seen |= 1 << g
+				d.endGroup(outer, &inner, open, span{within.start, max(tok.start, head.start-1)})
 				open, within = g, value
-				q := outer.path.member(outer.parts[g].Name)
-				inner = recordReader{d: d, parts: outer.parts[g].Parts, path: &q, sep: keySep, fields: make([]Field, 0, len(outer.parts[g].Parts)+1)}
-				inner.part(value)
+				d.beginGroup(outer, &inner, g, head, value)
 			} else if open >= 0 {
-				inner.part(head)
+				d.enter(outer.parts[open].Name)
+				d.recordPart(&inner, head)
+				d.leave()
 			} else {
-				outer.part(head)
+				d.recordPart(outer, head)
 			}
 			if bar < 0 {
 				break
@@ -298,7 +294,32 @@ func (d *decoder) grouped(outer *recordReader, tok span) {
 			part.start = bar + 1
 		}
 	}
-	closeGroup(tok.end)
+	d.endGroup(outer, &inner, open, span{within.start, tok.end})
+}
+
+// beginGroup opens group g of a record; value begins with its first key.
+func (d *decoder) beginGroup(outer, inner *recordReader, g int, head, value span) {
+	d.endField(outer)
+	part := &outer.parts[g]
+	if outer.seen&(1<<g) != 0 {
+		d.about(part.Name, BadKey, "the group comes again", head.start)
+	}
+	outer.seen |= 1 << g
+	*inner = recordReader{parts: part.Parts, sep: keySep, fields: make([]Field, 0, len(part.Parts)+1)}
+	d.enter(part.Name)
+	d.recordPart(inner, value)
+	d.leave()
+}
+
+// endGroup closes group g of a record, which is none when negative.
+func (d *decoder) endGroup(outer, inner *recordReader, g int, within span) {
+	if g < 0 {
+		return
+	}
+	d.enter(outer.parts[g].Name)
+	v := d.endRecord(inner, within)
+	d.leave()
+	*outer.put(outer.parts[g].Name) = v
 }
 
 // group reads the beginning of a group; value is what follows it.
@@ -309,8 +330,7 @@ func (d *decoder) group(outer *recordReader, s span) (part int, value span, ok b
 		return 0, s, false
 	}
 	if blanks {
-		q := outer.path.member(outer.parts[i].Name)
-		d.add(Whitespace, &q, "blanks around the word before it", s.start)
+		d.about(outer.parts[i].Name, Whitespace, "blanks around the word before it", s.start)
 	}
 	return i, value, true
 }
@@ -388,7 +408,7 @@ func barGroup(text string, s span) int32 {
 
 // users reads AgentsList: records separated by '|', in which a key is also set
 // off by a blank (inventory A-30).
-func (d *decoder) users(arg *Arg, tok span, p *path) Value {
+func (d *decoder) users(arg *Arg, tok span) Value {
 	text := d.src.text
 	list := Value{Kind: KindList, at: d.src.at(tok)}
 	rest, more := tok, true
@@ -398,15 +418,16 @@ func (d *decoder) users(arg *Arg, tok span, p *path) Value {
 		if allBlank(piece.of(text)) {
 			continue
 		}
-		q := p.element(len(list.Parts))
-		list.Parts = append(list.Parts, Field{Value: d.user(arg.Parts, piece, &q)})
+		d.enterIndex(len(list.Parts))
+		list.Parts = append(list.Parts, Field{Value: d.user(arg.Parts, piece)})
+		d.leave()
 	}
 	return list
 }
 
-func (d *decoder) user(parts []Arg, tok span, p *path) Value {
+func (d *decoder) user(parts []Arg, tok span) Value {
 	text := d.src.text
-	r := recordReader{d: d, parts: parts, path: p, sep: assignSep, fields: d.take(len(parts) + 1)}
+	r := recordReader{parts: parts, sep: assignSep, fields: d.take(len(parts) + 1)}
 	rest, more, first := tok, true, true
 	for more {
 		var part span
@@ -421,13 +442,13 @@ func (d *decoder) user(parts []Arg, tok span, p *path) Value {
 		}
 		for i := from; i < part.end; i++ {
 			if blank(text[i]) && keyAt(text, span{i + 1, part.end}, parts) {
-				r.part(span{part.start, i})
+				d.recordPart(&r, span{part.start, i})
 				part.start = i + 1
 			}
 		}
-		r.part(part)
+		d.recordPart(&r, part)
 	}
-	return r.end(tok)
+	return d.endRecord(&r, tok)
 }
 
 // keyAt reports whether one of the keys stands at the beginning of s, and a

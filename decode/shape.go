@@ -10,56 +10,74 @@ func (d *decoder) argument(fields []Field, arg *Arg, tok span) []Field {
 		d.literal(arg, tok)
 		return fields
 	}
-	p := field(arg.Name)
+	d.enter(arg.Name)
 	if arg.Key != "" {
-		tok = d.unkey(arg, tok, &p)
+		tok = d.unkey(arg, tok)
 	}
+	if arg.Shape == Pairs {
+		fields = d.pairs(fields, arg, tok)
+		d.leave()
+		return fields
+	}
+	fields, v := grow(fields, arg.Name)
 	switch arg.Shape {
 	case List:
-		return append(fields, Field{arg.Name, d.list(arg, tok, &p)})
-	case Pairs:
-		return d.pairs(fields, arg, tok, &p)
+		*v = d.list(arg, tok)
 	case Pieces:
-		return append(fields, Field{arg.Name, d.pieces(arg, tok, &p)})
+		*v = d.pieces(arg, tok)
 	case Users:
-		return append(fields, Field{arg.Name, d.users(arg, tok, &p)})
+		*v = d.users(arg, tok)
 	case Rest:
-		return append(fields, Field{arg.Name, d.value(tok)})
+		d.value(v, tok)
+	default:
+		d.scalar(v, arg, tok)
 	}
-	return append(fields, Field{arg.Name, d.scalar(arg, tok, &p)})
+	d.leave()
+	return fields
+}
+
+// grow appends a field and returns its value, which is to be filled in.
+func grow(fields []Field, name string) ([]Field, *Value) {
+	n := len(fields)
+	if n < cap(fields) {
+		fields = fields[:n+1] // room that nobody has written to
+	} else {
+		fields = append(fields, Field{})
+	}
+	fields[n].Name = name
+	return fields, &fields[n].Value
 }
 
 // literal checks a word that is no field.
 func (d *decoder) literal(arg *Arg, tok span) {
-	p := field(arg.Of)
 	word := trim(d.src.text, tok)
 	if word != tok {
-		d.add(Whitespace, &p, "blanks around the word before it", tok.start)
+		d.note(Whitespace, arg.Of, "blanks around the word before it", tok.start)
 	}
 	if !equalFold(word.of(d.src.text), arg.Word) {
-		d.add(BadKey, &p, "another word before it", word.start)
+		d.note(BadKey, arg.Of, "another word before it", word.start)
 	}
 }
 
 // unkey returns the value of a keyed token.
-func (d *decoder) unkey(arg *Arg, tok span, p *path) span {
+func (d *decoder) unkey(arg *Arg, tok span) span {
 	text := d.src.text
 	key, value, ok := cutKey(text, tok)
 	if !ok {
-		d.add(BadKey, p, "no key in front", tok.start)
+		d.add(BadKey, "no key in front", tok.start)
 		return tok
 	}
 	name := trim(text, key)
 	if !equalFold(name.of(text), arg.Key) {
-		d.add(BadKey, p, "another key in front", tok.start)
+		d.add(BadKey, "another key in front", tok.start)
 		if !letters(name.of(text)) {
 			return tok
 		}
 	} else if arg.AltKey != "" {
-		d.add(Alias, p, "a key that newer releases leave out", tok.start)
+		d.add(Alias, "a key that newer releases leave out", tok.start)
 	}
 	if name != key {
-		d.add(Whitespace, p, "blanks around the key", key.start)
+		d.add(Whitespace, "blanks around the key", key.start)
 	}
 	return value
 }
@@ -74,46 +92,45 @@ func letters(s string) bool {
 	return s != ""
 }
 
-// scalar reads a single value: trims, checks and unescapes it by its class.
-func (d *decoder) scalar(arg *Arg, tok span, p *path) Value {
+// scalar reads a single value into v: trims, checks and unescapes it by its
+// class.
+func (d *decoder) scalar(v *Value, arg *Arg, tok span) {
 	s := tok
-	if arg.Class > ClassSecret {
-		if s = trim(d.src.text, tok); s != tok {
-			d.add(Whitespace, p, "blanks around the value", tok.start)
-		}
+	if arg.Class > ClassSecret && tok.start < tok.end && (blank(d.src.text[tok.start]) || blank(d.src.text[tok.end-1])) {
+		s = trim(d.src.text, tok)
+		d.add(Whitespace, "blanks around the value", tok.start)
 	}
-	v := d.value(s)
-	if v.Text == "" {
-		return v
+	d.value(v, s)
+	if s.start == s.end {
+		return
 	}
 	switch {
 	case arg.Values != nil:
-		d.check(arg.Values, v.Text, p, s.start)
+		d.check(arg.Values, v.Text, s.start)
 	case arg.Class == ClassNum:
 		if !number(v.Text) {
-			d.add(BadValue, p, "not a number", s.start)
+			d.add(BadValue, "not a number", s.start)
 		}
 	case arg.Class == ClassSecret:
 		v.flags |= valueSecret
-		d.add(SecretField, p, "a password", s.start)
+		d.add(SecretField, "a password", s.start)
 	}
 	if d.hashed && arg.Hash != HashNone {
-		d.unhash(arg.Hash, &v, p, s.start)
+		d.unhash(arg.Hash, v, s.start)
 	}
-	return v
 }
 
 // check compares a value with its closed list.
-func (d *decoder) check(list *ValueList, text string, p *path, at int32) {
+func (d *decoder) check(list *ValueList, text string, at int32) {
 	switch list.check(text) {
 	case isAlias:
-		d.add(Alias, p, "another spelling of the value", at)
+		d.add(Alias, "another spelling of the value", at)
 	case notInList:
 		code := BadValue
 		if list.open {
 			code = UnknownErrorCode
 		}
-		d.add(code, p, list.fault, at)
+		d.add(code, list.fault, at)
 	}
 }
 
@@ -132,19 +149,19 @@ func number(s string) bool {
 
 // none returns the empty list of a token without content; ok is false when
 // there is content.
-func (d *decoder) none(tok span, p *path) (Value, bool) {
+func (d *decoder) none(tok span) (Value, bool) {
 	if !allBlank(tok.of(d.src.text)) {
 		return Value{}, false
 	}
 	if tok.len() > 0 {
-		d.add(Whitespace, p, "blanks in place of a list", tok.start)
+		d.add(Whitespace, "blanks in place of a list", tok.start)
 	}
 	return Value{Kind: KindList, at: d.src.at(tok)}, true
 }
 
 // list reads values separated by ','. Its elements are trimmed, of any class.
-func (d *decoder) list(arg *Arg, tok span, p *path) Value {
-	if v, ok := d.none(tok, p); ok {
+func (d *decoder) list(arg *Arg, tok span) Value {
+	if v, ok := d.none(tok); ok {
 		return v
 	}
 	text := d.src.text
@@ -153,19 +170,22 @@ func (d *decoder) list(arg *Arg, tok span, p *path) Value {
 	for more {
 		var piece span
 		piece, rest, more = next(text, rest, argSep)
-		q := p.element(len(v.Parts))
+		d.enterIndex(len(v.Parts))
 		s := trim(text, piece)
 		if s != piece {
-			d.add(Whitespace, &q, "blanks around the value", piece.start)
+			d.add(Whitespace, "blanks around the value", piece.start)
 		}
-		v.Parts = append(v.Parts, Field{Value: d.scalar(arg, s, &q)})
+		var e *Value
+		v.Parts, e = grow(v.Parts, "")
+		d.scalar(e, arg, s)
+		d.leave()
 	}
 	return v
 }
 
 // pieces reads pieces separated by '|'.
-func (d *decoder) pieces(arg *Arg, tok span, p *path) Value {
-	if v, ok := d.none(tok, p); ok {
+func (d *decoder) pieces(arg *Arg, tok span) Value {
+	if v, ok := d.none(tok); ok {
 		return v
 	}
 	text := d.src.text
@@ -176,23 +196,25 @@ func (d *decoder) pieces(arg *Arg, tok span, p *path) Value {
 	for more {
 		var piece span
 		piece, rest, more = next(text, rest, pieceSep)
-		q := p.element(len(v.Parts))
-		v.Parts = append(v.Parts, Field{Value: d.piece(arg, piece, &q)})
+		d.enterIndex(len(v.Parts))
+		v.Parts = append(v.Parts, Field{Value: d.piece(arg, piece)})
+		d.leave()
 	}
 	return v
 }
 
 // piece reads the parts of one piece.
-func (d *decoder) piece(arg *Arg, tok span, p *path) Value {
+func (d *decoder) piece(arg *Arg, tok span) Value {
 	text := d.src.text
 	n := 1 + strings.Count(tok.of(text), ",")
 	v := Value{Kind: KindRecord, at: d.src.at(tok), Parts: d.take(min(n, len(arg.Parts)+1))}
 	rest, more := tok, true
 	for i := range arg.Parts {
 		part := &arg.Parts[i]
-		q := p.member(part.Name)
+		d.enter(part.Name)
 		if !more {
-			d.add(MissingField, &q, "the piece ends before it", tok.end)
+			d.add(MissingField, "the piece ends before it", tok.end)
+			d.leave()
 			continue
 		}
 		s := rest
@@ -201,11 +223,15 @@ func (d *decoder) piece(arg *Arg, tok span, p *path) Value {
 		} else {
 			s, rest, more = next(text, rest, argSep)
 		}
-		v.Parts = append(v.Parts, Field{part.Name, d.scalar(part, s, &q)})
+		var e *Value
+		v.Parts, e = grow(v.Parts, part.Name)
+		d.scalar(e, part, s)
+		d.leave()
 	}
 	if more {
-		q := p.member("extra")
-		d.add(ExtraField, &q, "more parts than the piece has", rest.start)
+		d.enter("extra")
+		d.add(ExtraField, "more parts than the piece has", rest.start)
+		d.leave()
 		v.Parts = d.surplus(v.Parts, "extra", cutTokens(nil, text, rest, argSep))
 	}
 	return v
@@ -213,76 +239,87 @@ func (d *decoder) piece(arg *Arg, tok span, p *path) Value {
 
 // pairs reads call variables: name=value separated by '|', or bare values
 // separated by ','.
-func (d *decoder) pairs(fields []Field, arg *Arg, tok span, p *path) []Field {
+func (d *decoder) pairs(fields []Field, arg *Arg, tok span) []Field {
 	text := d.src.text
 	if tok.len() == 0 {
 		return append(fields, Field{arg.Name, Value{Kind: KindRecord, at: d.src.at(tok)}})
 	}
-	if strings.IndexAny(tok.of(text), "=|") < 0 {
-		return d.bareValues(fields, arg, tok, p)
+	if !strings.ContainsAny(tok.of(text), "=|") {
+		return d.bareValues(fields, arg, tok)
 	}
 	rest, more := pieces(text, tok), true
-	r := pairReader{d: d, arg: arg, path: p, nameSet: nameSet{fields: d.take(1 + strings.Count(rest.of(text), "|"))}}
+	r := pairReader{hash: arg.Hash, nameSet: nameSet{fields: d.take(1 + strings.Count(rest.of(text), "|"))}}
 	for more {
 		var piece span
 		piece, rest, more = next(text, rest, pieceSep)
-		r.piece(piece)
+		d.pair(&r, piece)
 	}
-	r.flush()
+	d.endPair(&r)
 	d.joined = false
 	return append(fields, Field{arg.Name, Value{Kind: KindRecord, at: d.src.at(tok), Parts: r.fields}})
 }
 
 // A pairReader gathers name=value pairs; a value lasts until the next name.
 type pairReader struct {
-	d    *decoder
-	arg  *Arg
-	path *path
 	nameSet
-	name  span
+	hash  Hash
+	name  span // as written
 	value span
 	open  bool // name and value hold a pair
 }
 
-func (r *pairReader) piece(s span) {
-	name, value, ok := next(r.d.src.text, s, assignSep)
+// pair takes the next piece.
+func (d *decoder) pair(r *pairReader, s span) {
+	text := d.src.text
+	name, value, ok := next(text, s, assignSep)
 	if !ok && r.open {
-		q := r.path.member(trim(r.d.src.text, r.name).of(r.d.src.text))
-		r.d.add(BadKey, &q, "a piece without = belongs to it", s.start)
+		d.enter(trim(text, r.name).of(text))
+		d.add(BadKey, "a piece without = belongs to it", s.start)
+		d.leave()
 		r.value.end = s.end
 		return
 	}
-	r.flush()
+	d.endPair(r)
 	r.name, r.value, r.open = name, value, true
 	if !ok {
-		q := r.path.member(trim(r.d.src.text, name).of(r.d.src.text))
-		r.d.add(BadKey, &q, "no = after the name", s.start)
+		d.enter(trim(text, name).of(text))
+		d.add(BadKey, "no = after the name", s.start)
+		d.leave()
 	}
 }
 
-// flush ends the pair that is open.
-func (r *pairReader) flush() {
+// endPair ends the pair that is open.
+func (d *decoder) endPair(r *pairReader) {
 	if !r.open {
 		return
 	}
-	d, text := r.d, r.d.src.text
+	text := d.src.text
 	s := trim(text, r.name)
 	name := s.of(text)
-	q := r.path.member(name)
+	d.enter(name)
 	if s != r.name {
-		d.add(Whitespace, &q, "blanks around the name", r.name.start)
+		d.add(Whitespace, "blanks around the name", r.name.start)
 	}
-	arg := Arg{Hash: r.arg.Hash}
-	if d.hashed && arg.Hash == HashText && (equalFold(name, "ani") || equalFold(name, "associatedDialogId")) {
-		arg.Hash = HashNumber
+	v, again := r.put(name)
+	d.value(v, r.value)
+	if d.hashed && r.hash != HashNone {
+		d.unhash(hashOf(name), v, r.value.start)
 	}
-	v := d.scalar(&arg, r.value, &q)
 	if d.joined && strings.IndexByte(span{r.name.start, r.value.end}.of(text), tokenSep) >= 0 {
-		d.add(UnescapedHash, &q, "a # inside it shifted the tokens", r.name.start)
+		d.add(UnescapedHash, "a # inside it shifted the tokens", r.name.start)
 	}
-	if r.put(name, v) {
-		d.add(BadKey, &q, "the name comes again", r.name.start)
+	if again {
+		d.add(BadKey, "the name comes again", r.name.start)
 	}
+	d.leave()
+}
+
+// hashOf says how a '#' may stand in a call variable: two of them are numbers.
+func hashOf(name string) Hash {
+	if equalFold(name, "ani") || equalFold(name, "associatedDialogId") {
+		return HashNumber
+	}
+	return HashText
 }
 
 // A nameSet is a list of fields without a name twice: the last value counts,
@@ -295,17 +332,18 @@ type nameSet struct {
 // fewNames is how many are searched one by one before a map is worth it.
 const fewNames = 32
 
-// put adds or replaces a field and reports whether it replaced one.
-func (s *nameSet) put(name string, v Value) (again bool) {
+// put returns the value of a field, which is to be filled in, and reports
+// whether the name was there before.
+func (s *nameSet) put(name string) (v *Value, again bool) {
 	if i, ok := s.find(name); ok {
-		s.fields[i].Value = v
-		return true
+		s.fields[i].Value = Value{}
+		return &s.fields[i].Value, true
 	}
-	s.fields = append(s.fields, Field{name, v})
+	s.fields, v = grow(s.fields, name)
 	if s.index != nil {
 		s.index[name] = len(s.fields) - 1
 	}
-	return false
+	return v, false
 }
 
 func (s *nameSet) find(name string) (int, bool) {
@@ -328,31 +366,40 @@ func (s *nameSet) find(name string) (int, bool) {
 }
 
 // bareValues reads call variables without names (inventory A-54).
-func (d *decoder) bareValues(fields []Field, arg *Arg, tok span, p *path) []Field {
+func (d *decoder) bareValues(fields []Field, arg *Arg, tok span) []Field {
 	text := d.src.text
 	v := Value{Kind: KindList, at: d.src.at(tok), Parts: make([]Field, 0, 1+strings.Count(tok.of(text), ","))}
 	rest, more := tok, true
 	if arg.First != nil {
 		var first span
 		first, rest, more = next(text, rest, argSep)
-		q := field(arg.First.Name)
-		fields = append(fields, Field{arg.First.Name, d.bareValue(arg.First, first, &q)})
+		d.leave() // the first is a field of its own
+		d.enter(arg.First.Name)
+		fields = append(fields, Field{Name: arg.First.Name})
+		d.bareValue(&fields[len(fields)-1].Value, arg.First, first)
+		d.leave()
+		d.enter(arg.Name)
 		v.at = d.src.at(rest)
 	}
-	plain := Arg{Hash: arg.Hash}
 	for more {
 		var piece span
 		piece, rest, more = next(text, rest, argSep)
-		q := p.element(len(v.Parts))
-		v.Parts = append(v.Parts, Field{Value: d.bareValue(&plain, piece, &q)})
+		d.enterIndex(len(v.Parts))
+		var e *Value
+		v.Parts, e = grow(v.Parts, "")
+		d.bareValue(e, &bareArg, piece)
+		d.leave()
 	}
 	d.joined = false
 	return append(fields, Field{arg.Name, v})
 }
 
-func (d *decoder) bareValue(arg *Arg, s span, p *path) Value {
+// bareArg is a call variable without a name, in an event.
+var bareArg = Arg{Hash: HashText}
+
+func (d *decoder) bareValue(v *Value, arg *Arg, s span) {
 	if d.joined && strings.IndexByte(s.of(d.src.text), tokenSep) >= 0 {
-		d.add(UnescapedHash, p, "a # inside it shifted the tokens", s.start)
+		d.add(UnescapedHash, "a # inside it shifted the tokens", s.start)
 	}
-	return d.scalar(arg, s, p)
+	d.scalar(v, arg, s)
 }

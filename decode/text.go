@@ -6,7 +6,7 @@ package decode
 func (d *decoder) textCommand(jmsType string, body source, large bool) {
 	m := &d.m
 	m.Protocol, m.Kind, m.inType = GCText, KindCommand, true
-	d.src = source{text: jmsType, inType: true}
+	d.src = source{text: jmsType, flags: valueInType}
 	head, known, id := d.readType(false)
 	if !known && !id {
 		m.Protocol, m.Kind = Unknown, Unknown
@@ -28,16 +28,15 @@ func (d *decoder) readType(rest bool) (head []Field, known, id bool) {
 	word := trim(text, all)
 	m.Name, m.nameAt = word.of(text), d.src.at(word)
 	entry, known := commandWords.find(m.Name)
-	p := field("name")
 	if word != all && (known || id || rest) {
-		d.add(Whitespace, &p, "blanks around the word", all.start)
+		d.note(Whitespace, "name", "blanks around the word", all.start)
 	}
 	if !known {
-		d.add(UnknownName, &p, "not a command of the protocol", word.start)
+		d.note(UnknownName, "name", "not a command of the protocol", word.start)
 	} else {
 		m.spec, m.Name = entry.spec, entry.spec.Name
 		if entry.alias {
-			d.add(Alias, &p, "another spelling of the word", word.start)
+			d.note(Alias, "name", "another spelling of the word", word.start)
 		}
 	}
 	if known || id || rest {
@@ -50,21 +49,23 @@ func (d *decoder) readType(rest bool) (head []Field, known, id bool) {
 func (d *decoder) readID(after span, found bool) []Field {
 	m := &d.m
 	var arg *Arg
-	p := field("agent")
+	name := "agent"
 	if m.spec != nil && m.spec.Head != nil {
 		arg = m.spec.Head
-		p = field(arg.Name)
+		name = arg.Name
 	}
 	id := trim(d.src.text, after)
 	if id != after {
-		d.add(Whitespace, &p, "blanks around the id", after.start)
+		d.note(Whitespace, name, "blanks around the id", after.start)
 	}
 	if !found || id.len() == 0 {
-		d.add(MissingField, &p, "no id after #", id.end)
+		d.note(MissingField, name, "no id after #", id.end)
 		return nil
 	}
 	if arg != nil {
-		return []Field{{Name: arg.Name, Value: d.value(id)}}
+		head := []Field{{Name: arg.Name}}
+		d.value(&head[0].Value, id)
+		return head
 	}
 	m.Agent, m.agentAt = id.of(d.src.text), d.src.at(id)
 	return nil
@@ -113,7 +114,7 @@ func (d *decoder) surplus(head []Field, name string, toks []span) []Field {
 	}
 	list := Value{Kind: KindList, Parts: make([]Field, len(toks)), at: d.src.at(span{toks[0].start, toks[len(toks)-1].end})}
 	for i, t := range toks {
-		list.Parts[i].Value = d.value(t)
+		d.value(&list.Parts[i].Value, t)
 	}
 	return append(head, Field{Name: name, Value: list})
 }
@@ -149,8 +150,7 @@ func (d *decoder) fields(head []Field, form *Form, toks []span) {
 		fields = d.argument(fields, arg, toks[i])
 	}
 	if used < len(toks) {
-		p := field("extra")
-		d.add(ExtraField, &p, "more arguments than the message has", toks[used].start)
+		d.note(ExtraField, "extra", "more arguments than the message has", toks[used].start)
 		fields = d.surplus(fields, "extra", toks[used:])
 	}
 	m.Fields = fields
@@ -161,8 +161,7 @@ func (d *decoder) absent(form *Form, arg *Arg, n int) {
 	if arg.Name == "" || arg.Optional && (form.AllOr == 0 || n == 0) {
 		return
 	}
-	p := field(arg.Name)
-	d.add(MissingField, &p, "the message ends before it", int32(len(d.src.text)))
+	d.note(MissingField, arg.Name, "the message ends before it", int32(len(d.src.text)))
 }
 
 // textEvent reads an event from its body.
@@ -206,8 +205,10 @@ func headTokens(dst []span, text string) []span {
 // with controls (names.md 1.3).
 func (d *decoder) findName(toks []span) (at int, found bool) {
 	text := d.src.text
-	if e, ok := eventWords.find(trim(text, toks[0]).of(text)); ok && e.spec.Headless {
-		return 0, true
+	if first := trim(text, toks[0]).of(text); first != "" && letter(first[0]) { // ids mostly begin with a digit
+		if e, ok := eventWords.find(first); ok && e.spec.Headless {
+			return 0, true
+		}
 	}
 	if len(toks) < 2 {
 		return 0, false
@@ -227,29 +228,27 @@ func (d *decoder) readName(toks []span, at int) {
 	text := d.src.text
 	if at > 0 {
 		id := trim(text, toks[0])
-		p := field("agent")
 		if id != toks[0] {
-			d.add(Whitespace, &p, "blanks around the id", toks[0].start)
+			d.note(Whitespace, "agent", "blanks around the id", toks[0].start)
 		}
 		if id.len() == 0 {
-			d.add(MissingField, &p, "no id in front", id.end)
+			d.note(MissingField, "agent", "no id in front", id.end)
 		} else {
 			m.Agent, m.agentAt = id.of(text), d.src.at(id)
 		}
 	}
 	word := trim(text, toks[at])
-	p := field("name")
 	if word != toks[at] {
-		d.add(Whitespace, &p, "blanks around the word", toks[at].start)
+		d.note(Whitespace, "name", "blanks around the word", toks[at].start)
 	}
 	m.Name, m.nameAt = word.of(text), d.src.at(word)
 	entry, ok := eventWords.find(m.Name)
 	if !ok {
-		d.add(UnknownName, &p, "not an event of the protocol", word.start)
+		d.note(UnknownName, "name", "not an event of the protocol", word.start)
 		return
 	}
 	if m.Name != entry.spec.Word {
-		d.add(Alias, &p, "the word in another case", word.start)
+		d.note(Alias, "name", "the word in another case", word.start)
 	}
 	m.spec, m.Name = entry.spec, entry.spec.Name
 }
@@ -262,7 +261,7 @@ func (d *decoder) eventFields(toks []span, at int) {
 		m.Fields = d.surplus(nil, "args", given)
 		return
 	}
-	d.hashed = d.hash.inside(d.src.text)
+	d.hashed = d.hash.restore != ""
 	if m.spec.Realign != nil {
 		given = d.realign(m.spec.Realign, given)
 	}
@@ -270,8 +269,7 @@ func (d *decoder) eventFields(toks []span, at int) {
 	m.Variant = m.form.Variant
 	var head []Field
 	if at == 2 {
-		p := field("dialogType")
-		head = append(make([]Field, 0, len(m.form.Args)+1), Field{Name: "dialogType", Value: d.scalar(&dialogTypeArg, toks[1], &p)})
+		head = d.argument(make([]Field, 0, len(m.form.Args)+1), &dialogTypeArg, toks[1])
 	}
 	d.fields(head, m.form, given)
 }
