@@ -27,6 +27,7 @@ type app struct {
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
 		doctorCommand,
+		gcsimCommand,
 		recordCommand,
 		releaseCommand,
 		sessionsCommand,
