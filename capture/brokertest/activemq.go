@@ -114,10 +114,10 @@ func (a *activeMQ) start(ctx context.Context) error {
 	select {
 	case <-p.ready:
 	case <-p.ended:
-		return fmt.Errorf("activemq ended at its start: %s", p.log())
+		return fmt.Errorf("activemq ended at its start: %s", p.reason())
 	case <-ctx.Done():
 		p.kill()
-		return fmt.Errorf("activemq did not start: %w: %s", context.Cause(ctx), p.log())
+		return fmt.Errorf("activemq did not start: %w: %s", context.Cause(ctx), p.reason())
 	}
 	a.mu.Lock()
 	a.process = p
@@ -186,6 +186,22 @@ func (p *process) log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return strings.Join(p.tail, "\n")
+}
+
+// reason is the line of the log that says why it failed, as far as that can be
+// told: the innermost cause of a stack trace, or the last line.
+func (p *process) reason() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, line := range slices.Backward(p.tail) {
+		if strings.HasPrefix(line, "Caused by: ") {
+			return line
+		}
+	}
+	if len(p.tail) == 0 {
+		return "it printed nothing"
+	}
+	return p.tail[len(p.tail)-1]
 }
 
 // port returns where the process listens with one of the schemes.

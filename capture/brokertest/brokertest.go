@@ -9,7 +9,8 @@
 // mirrored and composite queues, virtual topics, competing consumers,
 // acknowledgement with redelivery, browsers, prefetch and pending limits,
 // login, heartbeats and receipts. It keeps no message on disk, knows neither
-// OpenWire nor selectors, and is not meant for production.
+// OpenWire nor selectors nor, from clients of STOMP 1.0, backslashes in headers,
+// and is not meant for production.
 //
 // Nothing here imports testing: the demo uses it too.
 package brokertest

@@ -91,14 +91,15 @@ func (c *Conn) secure(a Address) (*tls.Config, error) {
 func (c *Conn) connectIP(ctx context.Context, a Address, ip string, secure *tls.Config) (*session, error) {
 	bounded, stop := context.WithTimeout(ctx, c.config.Timeout)
 	defer stop()
-	nc, err := c.dialer.dial(bounded, "tcp", net.JoinHostPort(ip, a.Port))
+	raw, err := c.dialer.dial(bounded, "tcp", net.JoinHostPort(ip, a.Port))
 	if err != nil {
 		return nil, given(ctx, err)
 	}
-	// The deadline also ends reads and writes when ctx is cancelled.
-	release := context.AfterFunc(bounded, func() { nc.SetDeadline(time.Unix(1, 0)) })
+	// A deadline long past ends reads and writes when ctx does.
+	release := context.AfterFunc(bounded, func() { raw.SetDeadline(time.Unix(1, 0)) })
+	nc := raw
 	if secure != nil {
-		nc = tls.Client(nc, secure)
+		nc = tls.Client(raw, secure)
 	}
 	s := newSession(c, nc)
 	s.peer = Peer{Host: a.Host, Addr: net.JoinHostPort(ip, a.Port)}

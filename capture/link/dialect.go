@@ -3,6 +3,7 @@ package link
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/go-stomp/stomp/v3/frame"
 )
@@ -23,6 +24,9 @@ type dialect struct {
 
 	// producer says that the key begins with its producer's connection.
 	producer bool
+
+	// clock is the unit of the timestamp header.
+	clock time.Duration
 
 	// lengthMeansBytes: a body with content-length is a bytes message.
 	lengthMeansBytes bool
@@ -54,6 +58,7 @@ var activeMQ = &dialect{
 	destination:      slashed,
 	key:              []string{frame.MessageId},
 	producer:         true,
+	clock:            time.Millisecond,
 	lengthMeansBytes: true,
 	textWithLength:   []string{"amq-msg-type", "text"},
 	subscribe: func(h *frame.Header, prefetch, pending int) {
@@ -76,6 +81,7 @@ var artemis = &dialect{
 		}
 		return slashed(kind, name)
 	},
+	clock:            time.Millisecond,
 	lengthMeansBytes: true,
 	subscribe: func(h *frame.Header, prefetch, _ int) {
 		h.Add("consumer-window-size", fmt.Sprint(prefetch*1024))
@@ -94,7 +100,8 @@ var rabbitMQ = &dialect{
 		}
 		return slashed(kind, name)
 	},
-	key: []string{"amqp-message-id"},
+	key:   []string{"amqp-message-id"},
+	clock: time.Second, // AMQP's
 	subscribe: func(h *frame.Header, prefetch, _ int) {
 		h.Add("prefetch-count", fmt.Sprint(min(prefetch, 65535)))
 	},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -105,11 +106,7 @@ func reason(a Address, timeout time.Duration, err error) string {
 	)
 	switch {
 	case errors.As(err, &no):
-		text := "refused by the broker: " + no.Message
-		if a.Login == "" {
-			return text + ": give a user and password if it wants one"
-		}
-		return text + ": check user and password"
+		return "refused by the broker: " + no.Message + remedy(no.Message)
 	case errors.As(err, &notDNS):
 		return fmt.Sprintf("the host name %s cannot be resolved: check its spelling and the name server", a.Host)
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -124,6 +121,19 @@ func reason(a Address, timeout time.Duration, err error) string {
 		return "it closed the connection without an answer: does this port speak STOMP (or TLS: stomp+ssl://)?"
 	}
 	return oneLine(err.Error())
+}
+
+// aboutLogin are words of refusals that a login may mend: ActiveMQ's "User name
+// [x] or password is invalid.", RabbitMQ's "Access refused", Artemis's
+// "Security Error".
+var aboutLogin = regexp.MustCompile(`(?i)user|password|login|credential|access|auth|security`)
+
+// remedy says what to do about a refused CONNECT.
+func remedy(words string) string {
+	if aboutLogin.MatchString(words) {
+		return ": check user and password"
+	}
+	return ""
 }
 
 // tlsReason is reason for what TLS finds wrong, empty for all else.

@@ -184,7 +184,7 @@ func (g *guard) first() error {
 		return nil
 	}
 	g.begun = true
-	if strings.IndexByte("CE\r\n", g.buf[0]) >= 0 { // CONNECTED, ERROR, heartbeat
+	if strings.IndexByte("CERM\r\n", g.buf[0]) >= 0 { // a broker's frames, heartbeat
 		return nil
 	}
 	return &notStomp{first: string(g.buf[:min(len(g.buf), 32)])}

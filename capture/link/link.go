@@ -108,9 +108,11 @@ const (
 // A State is a change in the life of a link.
 type State struct {
 	Change Change
-	At     time.Time
-	Err    error // nil when Up
-	Peer         // of the connection that is up, or was
+	// At is when it happened. A connection that fell silent is down since it
+	// was last heard of, which is earlier than the moment it was given up.
+	At   time.Time
+	Err  error // nil when Up
+	Peer       // of the connection that is up, or was
 }
 
 // Peer is what is known of the broker's end.
@@ -134,9 +136,9 @@ type Conn struct {
 	change  chan struct{} // closed and replaced when session changes
 	peer    Peer
 	subs    []*subscription
-	last    int // number of the last subscription, receipt or transaction
-	unsure  error
-	sent    int64 // messages since the last Sync
+	last    int   // number of the last subscription, receipt or transaction
+	unsure  error // why what was sent since the last Sync may not have arrived
+	sent    int64 // messages since the last Sync, on this connection
 	closing bool
 	err     error
 
@@ -201,7 +203,11 @@ func (c *Conn) next(life context.Context, old *session, cause error) *session {
 	} else if time.Since(old.upAt) > c.config.Backoff.Max {
 		attempt = 0 // one that is lost again and again soon goes on waiting longer
 	}
-	c.config.OnState(State{Change: change, At: time.Now(), Err: cause, Peer: old.peer})
+	at := time.Now()
+	if !errors.Is(cause, errGone) && !old.heard.IsZero() {
+		at = old.heard // what came later was lost with the connection
+	}
+	c.config.OnState(State{Change: change, At: at, Err: cause, Peer: old.peer})
 	if !c.config.Reconnect {
 		c.finish(cause)
 		return nil
@@ -232,14 +238,15 @@ func (c *Conn) setDown(s *session, cause error) (waiters []func(error), closing 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = nil
-	if c.sent > 0 && c.unsure == nil {
+	if c.sent > 0 && c.unsure == nil && !c.closing {
 		c.unsure = fmt.Errorf("the connection was lost after messages were sent, some of the last %d may not have arrived: %w", c.sent, cause)
 	}
+	c.sent = 0
 	for _, w := range s.receipts {
 		waiters = append(waiters, w)
 	}
 	s.receipts = nil
-	c.subs = slices.DeleteFunc(c.subs, func(sub *subscription) bool { return !sub.confirmed })
+	c.subs = slices.DeleteFunc(c.subs, func(sub *subscription) bool { return !sub.confirmed || sub.ending })
 	return waiters, c.closing
 }
 
@@ -335,14 +342,19 @@ func (c *Conn) Sync(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
+	c.mu.Lock()
+	sent := c.sent
+	c.mu.Unlock()
 	err = s.roundTrip(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	unsure := c.unsure
 	if err == nil {
-		c.unsure, c.sent = nil, 0
+		c.sent = max(c.sent-sent, 0)
 	}
-	if err = cmp.Or(unsure, err); err != nil {
+	if c.unsure != nil {
+		err, c.unsure = c.unsure, nil
+	}
+	if err != nil {
 		return fmt.Errorf("sync: %w", err)
 	}
 	return nil

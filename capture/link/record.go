@@ -18,12 +18,12 @@ import (
 // and Via are for the recorder to say.
 func (d *dialect) record(f *frame.Frame, at time.Time) capture.Record {
 	r := capture.Record{CapturedAt: at, Source: "stomp", Body: f.Body}
-	once := promotions{record: &r}
+	fields := promotions{dialect: d, record: &r, seen: map[string]bool{}}
 	for i := range f.Header.Len() {
 		name, value := f.Header.GetAt(i)
 		fate := headers[name]
-		if fate == promoted && !once.take(name, value) {
-			fate = standard // a second one, or a time that is none: kept as it came
+		if fate == promoted && !fields.take(name, value) {
+			fate = standard // kept as it came
 		}
 		if fate == standard || fate == property {
 			r.Headers = append(r.Headers, capture.Header{Name: name, Value: value})
@@ -44,46 +44,40 @@ func (d *dialect) record(f *frame.Frame, at time.Time) capture.Record {
 
 // promotions fills the fields of a Record that have a header, each once.
 type promotions struct {
-	record *capture.Record
-	seen   [7]bool
+	dialect *dialect
+	record  *capture.Record
+	seen    map[string]bool
 }
 
-// take puts a promoted header into its field. False: it did not fit there.
+// take puts a promoted header into its field. False: it did not fit there, for
+// it is a second one of its name or a time that is none.
 func (p *promotions) take(name, value string) bool {
-	r, n := p.record, 0
-	var field *string
-	switch name {
+	if p.seen[name] {
+		return false
+	}
+	p.seen[name] = true
+	switch r := p.record; name {
 	case "destination":
-		n, field, value = 0, &r.To, unwire(value)
+		r.To = unwire(value)
 	case "original-destination":
-		n, field, value = 1, &r.OriginalTo, unwire(value)
+		r.OriginalTo = unwire(value)
 	case "reply-to":
-		n, field, value = 2, &r.ReplyTo, unwire(value)
+		r.ReplyTo = unwire(value)
 	case "correlation-id":
-		n, field = 3, &r.CorrelationID
-	case "message-id":
-		n, field = 4, new(string) // the dialect says what is the key
+		r.CorrelationID = value
 	case "type":
-		n, field = 5, new(string)
-		if !p.seen[n] {
-			r.JMSType = field
-		}
+		r.JMSType = &value
 	case "timestamp":
-		ms, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || p.seen[6] {
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
 			return false
 		}
-		n, field = 6, new(string)
-		if ms != 0 { // 0: the producer was told to leave it out
-			at := time.UnixMilli(ms).UTC()
+		if n != 0 { // 0: the producer was told to leave it out
+			at := time.UnixMilli(n * p.dialect.clock.Milliseconds()).UTC()
 			r.SentAt = &at
 		}
 	}
-	if p.seen[n] {
-		return false
-	}
-	p.seen[n], *field = true, value
-	return true
+	return true // message-id: the dialect says what is the key
 }
 
 // bodyKind tells the JMS kind of a body. ActiveMQ sends a text without

@@ -28,6 +28,7 @@ type session struct {
 	idle  time.Duration // the reader's patience with a silent peer; 0: endless
 	probe bool          // a silent peer is asked before it is given up
 	beat  time.Duration // promised to the broker; 0: none
+	heard time.Time     // when anything last came; the reader's
 
 	queue    chan *write
 	acks     acks
@@ -90,11 +91,12 @@ func (s *session) cause() error { <-s.ended; return s.why }
 func (s *session) receive(p []byte) (int, error) {
 	for chance := 1; ; chance++ {
 		if s.idle > 0 {
-			if err := s.net.SetReadDeadline(time.Now().Add(s.idle)); err != nil {
-				return 0, err
-			}
+			s.net.SetReadDeadline(time.Now().Add(s.idle)) // where this fails, so does Read
 		}
 		n, err := s.net.Read(p)
+		if n > 0 {
+			s.heard = time.Now()
+		}
 		if n > 0 || s.idle == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}

@@ -18,6 +18,7 @@ type subscription struct {
 	want      capture.Subscription
 	deliver   func(capture.Delivery)
 	confirmed bool // by some broker at some time
+	ending    bool // not to be renewed
 }
 
 func (s *subscription) asked() string { return "subscribe to " + s.want.Destination }
@@ -107,6 +108,7 @@ func (c *Conn) cancel(sub *subscription) error {
 	c.mu.Lock()
 	s := c.session
 	known := slices.Contains(c.subs, sub)
+	sub.ending = true
 	c.mu.Unlock()
 	defer c.drop(sub)
 	if s == nil || !known {
