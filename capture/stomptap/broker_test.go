@@ -291,3 +291,23 @@ func TestLostConnectionIsAGap(t *testing.T) {
 		t.Errorf("recorded %q", rows)
 	}
 }
+
+func TestDetachedTapIsNotServedAndSaysSo(t *testing.T) {
+	s := newSite(t, brokertest.Options{Mirror: true})
+	r := startTap(t, s, stomptap.Auto)
+	s.handshake(t)
+	r.tape.until(3)
+	if err := r.tap.Detach(time.Now()); err != nil || !r.tap.Detached() {
+		t.Fatal(err)
+	}
+	s.send(t, s.client, "queue://Connector1", "MakeReady#1001", "missed")
+	s.send(t, s.gc, "topic://desk", "", "1001#State#READY")
+	if err := r.tap.Attach(time.Now()); err != nil || r.tap.Detached() {
+		t.Fatal(err)
+	}
+	s.send(t, s.client, "queue://Connector1", "MakeReady#1001", "seen")
+	rows := r.tape.until(5)[3:]
+	if want := []string{"gap overflow", "command mirror queue://Connector1 MakeReady#1001 seen"}; !slices.Equal(rows, want) {
+		t.Errorf("recorded %q, want %q", rows, want)
+	}
+}

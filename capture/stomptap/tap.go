@@ -15,6 +15,7 @@ package stomptap
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -103,7 +104,9 @@ type Tap struct {
 	heldSize int
 	foreign  map[string]bool // topics that had their 100 messages
 	wildcard bool
-	via      Mode // the mode by which commands came; empty before
+	topics   map[string]func() error // topics subscribed to, and how to end that
+	detached time.Time               // zero: attached
+	via      Mode                    // the mode by which commands came; empty before
 	first    time.Time
 	down     time.Time
 }
@@ -125,6 +128,7 @@ func New(cfg Config, rec Recorder) *Tap {
 		copies:   map[string]copyOf{},
 		known:    map[string]bool{},
 		held:     map[string][]capture.Delivery{},
+		topics:   map[string]func() error{},
 		foreign:  map[string]bool{},
 		wildcard: !cfg.NoDiscover,
 	}
@@ -222,10 +226,52 @@ func (t *Tap) topicsByName() []string {
 }
 
 func (t *Tap) subscribe(dest string, individual bool) error {
-	_, err := t.conn.Subscribe(t.ctx, capture.Subscription{
+	cancel, err := t.conn.Subscribe(t.ctx, capture.Subscription{
 		Destination: dest, Individual: individual, Prefetch: prefetch, Pending: pending,
 	}, t.deliver)
+	if err == nil && !individual {
+		t.mu.Lock()
+		t.topics[dest] = cancel
+		t.mu.Unlock()
+	}
 	return err
+}
+
+// Detach ends the subscriptions to topics, so that the broker holds nothing for
+// a tap that cannot keep up. Queues stay: their messages are on the broker's
+// disk, and the prefetch bounds the rest. What is missed is a gap.
+func (t *Tap) Detach(now time.Time) error {
+	t.mu.Lock()
+	topics := maps.Clone(t.topics)
+	t.detached = now
+	t.mu.Unlock()
+	var errs []error
+	for _, cancel := range topics {
+		errs = append(errs, cancel())
+	}
+	return errors.Join(errs...)
+}
+
+// Attach subscribes again to what Detach left.
+func (t *Tap) Attach(now time.Time) error {
+	t.mu.Lock()
+	from, topics := t.detached, slices.Sorted(maps.Keys(t.topics))
+	t.detached = time.Time{}
+	t.mu.Unlock()
+	for _, dest := range topics {
+		if err := t.subscribe(dest, false); err != nil {
+			return fmt.Errorf("subscribing to %s: %w", dest, err)
+		}
+	}
+	t.rec.Gap(capture.Gap{From: from, To: now, Reason: capture.GapOverflow})
+	return nil
+}
+
+// Detached reports whether Detach was called and Attach was not.
+func (t *Tap) Detached() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.detached.IsZero()
 }
 
 // browse looks at a queue until ctx or the link ends. What was seen before
@@ -290,9 +336,17 @@ func (t *Tap) Up(at time.Time) {
 	}
 }
 
-// End records the gap of a connection that is still down when the recording
-// ends.
-func (t *Tap) End(at time.Time) { t.Up(at) }
+// End records the gap of a connection that is still down, or of a tap that is
+// detached, when the recording ends.
+func (t *Tap) End(at time.Time) {
+	t.Up(at)
+	t.mu.Lock()
+	from := t.detached
+	t.mu.Unlock()
+	if !from.IsZero() {
+		t.rec.Gap(capture.Gap{From: from, To: at, Reason: capture.GapOverflow})
+	}
+}
 
 // Via is the mode by which commands came, empty while none has.
 func (t *Tap) Via() Mode {
