@@ -26,3 +26,14 @@ type Batch struct {
 type Sink interface {
 	Write(ctx context.Context, b Batch) error
 }
+
+// Minus returns what c has counted since it stood at before.
+func (c Counts) Minus(before Counts) Counts {
+	c.Received -= before.Received
+	c.Stored -= before.Stored
+	c.Doubled -= before.Doubled
+	c.Filtered -= before.Filtered
+	c.Lost -= before.Lost
+	c.Foreign -= before.Foreign
+	return c
+}

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"gctap/capture"
 	"gctap/capture/brokertest"
@@ -325,5 +328,139 @@ func TestRecordRefuses(t *testing.T) {
 				t.Errorf("shows the password: %s", said)
 			}
 		})
+	}
+}
+
+func TestRecordInParts(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	p := gctap(t, db, "record", broker.URL(), "--name", "long", "--part-size", "1K")
+	p.until("recording session 1, long")
+	conn := dialBroker(t, broker.URL())
+	body := strings.Repeat("x", 600)
+	sent := 0
+	more := func(part string, want int) {
+		send(t, conn, "queue://Connector1", "MakeCall#1001", body)
+		sent++
+		waitStored(t, db, part, want)
+	}
+	more("long", 1)
+	more("long", 2) // over its size: the next message begins a new part
+	for _, part := range []string{"long.2", "long.3"} {
+		send(t, conn, "queue://Connector1", "MakeCall#1001", body)
+		sent++
+		p.until("part . begins: session ., " + regexp.QuoteMeta(part))
+		more(part, 2)
+	}
+	if code := p.end(os.Interrupt); code != exitOK {
+		t.Errorf("exit %d: %s", code, p.said())
+	}
+	var stored, counted int64
+	for _, part := range []string{"long", "long.2", "long.3"} {
+		session, all := records(t, db, part)
+		stored += int64(len(all))
+		if all[0].Seq != 1 || session.EndedAt == nil || part != "long" && session.Parent != 1 {
+			t.Errorf("part %s begins at %d: %+v", part, all[0].Seq, session)
+		}
+		counted += ledgerOf(t, db, part).Stored
+	}
+	if stored != int64(sent) || counted != stored {
+		t.Errorf("stored %d, ledgers count %d, sent %d", stored, counted, sent)
+	}
+}
+
+// ledgerOf is the ledger of the command queue.
+func ledgerOf(t *testing.T, db, ref string) capture.Counts {
+	t.Helper()
+	st, s, err := store.OpenSession(t.Context(), db, ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	ledger, err := st.Ledger(t.Context(), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range ledger {
+		if c.Destination == "queue://Connector1" {
+			return c
+		}
+	}
+	return capture.Counts{}
+}
+
+func TestRecordRetires(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	p := gctap(t, db, "record", broker.URL(), "--name", "long", "--part-size", "1", "--keep", "1ns")
+	p.until("recording session")
+	conn := dialBroker(t, broker.URL())
+	send(t, conn, "queue://Connector1", "MakeCall#1001", "5001")
+	waitStored(t, db, "long", 1)
+	send(t, conn, "queue://Connector1", "MakeCall#1001", "5001")
+	p.until("part long has been deleted")
+	if code := p.end(os.Interrupt); code != exitOK {
+		t.Errorf("exit %d: %s", code, p.said())
+	}
+	if _, all := records(t, db, "long.2"); len(all) != 1 {
+		t.Errorf("%d records in the second part", len(all))
+	}
+}
+
+func TestRecordMetrics(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	refused := gctap(t, db, "record", broker.URL(), "--metrics", "0.0.0.0:9464")
+	if code := refused.end(nil); code != exitFailed || !strings.Contains(refused.said(), "loopback") {
+		t.Errorf("exit %d: %s", code, refused.said())
+	}
+	addr := freeAddr(t)
+	p := gctap(t, db, "record", broker.URL(), "--metrics", addr)
+	p.until("recording session")
+	send(t, dialBroker(t, broker.URL()), "queue://Connector1", "MakeCall#1001", "5001")
+	waitStored(t, db, "@last", 1)
+	response, err := http.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\ngctap_received_total 2\n", "\ngctap_doubled_total 1\n", "\ngctap_commands_visible 1\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	p.end(os.Interrupt)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestRecordStoodStill: a stopped process says that messages may be missing.
+func TestRecordStoodStill(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	p := gctap(t, db, "record", broker.URL(), "--name", "s")
+	p.until("recording session")
+	p.cmd.Process.Signal(syscall.SIGSTOP)
+	time.Sleep(standstill + 500*time.Millisecond) // the time itself is what is tested
+	p.cmd.Process.Signal(syscall.SIGCONT)
+	p.until("the program stood still for")
+	if code := p.end(os.Interrupt); code != exitIncomplete {
+		t.Errorf("exit %d", code)
+	}
+	_, all := records(t, db, "s")
+	if gap, ok := all[0].Gap(); !ok || gap.Reason != capture.GapStopped || gap.To.Sub(gap.From) < standstill {
+		t.Errorf("recorded %+v", all)
 	}
 }

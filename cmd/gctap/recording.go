@@ -1,0 +1,388 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"gctap/capture"
+	"gctap/capture/link"
+	"gctap/capture/stomptap"
+	"gctap/decode"
+	"gctap/store"
+)
+
+// What a recording allows itself.
+const (
+	blindAfter  = 3 * time.Second // of events without a command
+	standstill  = 5 * time.Second // between two ticks of a second: the process was stopped
+	redelivered = 10_000          // message-ids that a durable tap may get again
+	spillBytes  = 1 << 30         // of records that may wait in a file
+	caughtUp    = 500             // records waiting: few enough to attach again
+)
+
+// errDuration is the cause of a context that --duration ended.
+var errDuration = errors.New("duration")
+
+// A recording is one run of record.
+type recording struct {
+	*app
+	flags  recordFlags
+	config link.Config
+	say    *talker
+	origin string // of the session
+	ready  func() // told once everything is subscribed; may be nil
+	sink   *guardedSink
+	parts  *partedSink
+
+	mu  sync.Mutex
+	tap *stomptap.Tap // nil until there is a session
+}
+
+// run taps until ctx ends, and says at the end what there is.
+func (r *recording) run(ctx context.Context, db *store.Store) error {
+	r.config.Reconnect = true
+	r.config.OnState = r.onState
+	conn, err := link.Open(ctx, r.config)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	session, seen, err := r.session(ctx, db, conn.Peer())
+	if err != nil {
+		return err
+	}
+	rec, err := r.recorder(ctx, db, session, seen)
+	defer r.sink.reserve.free()
+	if err != nil {
+		return errors.Join(err, session.Close())
+	}
+	stopMetrics, err := r.serveMetrics(rec)
+	if err != nil {
+		return errors.Join(err, session.Close(), db.Delete(ctx, session.Session().ID))
+	}
+	defer stopMetrics()
+	r.setTap(stomptap.New(r.tapConfig(), rec))
+	stored := make(chan error, 1)
+	go func() { stored <- rec.Run(context.WithoutCancel(ctx)) }()
+
+	running := true
+	if err = r.tap.Start(ctx, conn); err == nil {
+		r.begin(session.Session())
+		running, err = r.wait(ctx, conn, rec, stored)
+	}
+	conn.Close() // nothing is delivered from here on
+	r.tap.End(time.Now())
+	r.tap.Close()
+	rec.Close()
+	if running {
+		err = errors.Join(err, <-stored)
+	}
+	return r.end(ctx, rec, err)
+}
+
+func (r *recording) serveMetrics(rec *capture.Recorder) (stop func(), err error) {
+	if r.flags.metrics == "" {
+		return func() {}, nil
+	}
+	visible := func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.tap != nil && r.tap.Via() != ""
+	}
+	return serveMetrics(r.flags.metrics, rec.Status, visible)
+}
+
+// session makes the session, or takes up the one that a durable tap with the
+// same command line left when it died. seen are the message-ids that such a
+// tap may get again.
+func (r *recording) session(ctx context.Context, db *store.Store, peer link.Peer) (*store.Writer, []string, error) {
+	info := r.info(peer)
+	before, err := r.before(ctx, db, info)
+	if err != nil || before == nil {
+		w, err := db.NewSession(ctx, info)
+		return w, nil, err
+	}
+	seen, err := recentIDs(ctx, db, before)
+	if err != nil {
+		return nil, nil, err
+	}
+	var w *store.Writer
+	if before.Crashed() && (info.Name == "" || info.Name == before.Name) {
+		w, err = db.Resume(ctx, before.ID)
+	} else {
+		w, err = db.NewSession(ctx, info)
+	}
+	return w, seen, err
+}
+
+func (r *recording) info(peer link.Peer) store.SessionInfo {
+	zone, assumed := r.flags.siteTZ, false
+	if zone == "" {
+		zone, assumed = time.Local.String(), true
+	}
+	return store.SessionInfo{
+		Name: r.flags.name, Origin: r.origin, Broker: r.config.Broker.String(), Identity: peer.Identity,
+		Addresses: []string{peer.Addr}, Host: peer.Host, Mode: r.flags.mode, Queues: r.flags.queues, Topics: r.flags.topics,
+		SiteTZ: zone, TZAssumed: assumed, Redacted: !r.flags.keepSecrets, Program: version,
+	}
+}
+
+// before returns the last session of the same durable tap, nil where there is
+// none.
+func (r *recording) before(ctx context.Context, db *store.Store, info store.SessionInfo) (*store.Session, error) {
+	if r.flags.mode != string(stomptap.Durable) {
+		return nil, nil
+	}
+	sessions, err := db.Sessions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range slices.Backward(sessions) {
+		if s.Mode == info.Mode && s.Broker == info.Broker && slices.Equal(s.Queues, info.Queues) && !s.Live {
+			return &s, nil
+		}
+	}
+	return nil, nil
+}
+
+// recentIDs returns the last message-ids of a session, as many as a broker may
+// deliver again.
+func recentIDs(ctx context.Context, db *store.Store, s *store.Session) ([]string, error) {
+	var ids []string
+	for seq := s.LastSeq + 1; len(ids) < redelivered; {
+		rows, err := db.Before(ctx, s.ID, seq, 1000)
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) == 0 {
+			break
+		}
+		for _, row := range slices.Backward(rows) {
+			if row.MessageID != "" {
+				ids = append(ids, row.MessageID)
+			}
+		}
+		seq = rows[0].Seq
+	}
+	slices.Reverse(ids)
+	return ids, nil
+}
+
+func (r *recording) recorder(ctx context.Context, db *store.Store, session *store.Writer, seen []string) (*capture.Recorder, error) {
+	s := session.Session()
+	held, err := newReserve(db.Path())
+	if err != nil {
+		r.say.line("%v", err)
+	}
+	r.parts = newPartedSink(db, session, s.SessionInfo, r.flags.parts, r.say)
+	r.sink = &guardedSink{
+		sink: r.parts, reserve: held, wait: r.flags.onFull == onFullWait, stop: ctx.Done(), say: r.say, every: roomEvery,
+	}
+	ledger, err := db.Ledger(ctx, s.ID)
+	if err != nil {
+		return nil, err
+	}
+	config := capture.RecorderConfig{
+		Sink: r.sink, Start: s.StartedAt, LastSeq: s.LastSeq, Seen: seen, Ledger: ledger, Spill: spillBytes,
+	}
+	if r.flags.keepSecrets {
+		r.say.line("--keep-secrets: passwords are stored as they come, and the session says so")
+	} else {
+		masker := decode.NewMasker()
+		for _, secret := range r.config.Secrets() {
+			masker.Learn(secret)
+		}
+		config.Mask = maskRecord(masker)
+	}
+	return capture.NewRecorder(config), nil
+}
+
+func (r *recording) tapConfig() stomptap.Config {
+	return stomptap.Config{
+		Mode: stomptap.Mode(r.flags.mode), Queues: r.flags.queues, Topics: r.flags.topics, Consumer: r.flags.consumer,
+		NoDiscover: r.flags.noDiscovery, Handshake: handshakeTopics, IsEvent: isEvent,
+		Say: func(text string) { r.say.line("%s", text) },
+	}
+}
+
+func (r *recording) setTap(tap *stomptap.Tap) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tap = tap
+}
+
+// onState is told by the link when the connection is lost and found.
+func (r *recording) onState(s link.State) {
+	r.mu.Lock()
+	tap := r.tap
+	r.mu.Unlock()
+	if tap == nil {
+		return
+	}
+	switch s.Change {
+	case link.Down:
+		tap.Down(s.At)
+		r.say.line("connection lost: %v; trying again", s.Err)
+	case link.Up:
+		tap.Up(s.At)
+		r.say.line("connected again to %s", s.Addr)
+	case link.Complaint:
+		r.say.line("%v", s.Err)
+	}
+}
+
+// begin says what is being recorded and what will stay on the broker.
+func (r *recording) begin(s store.Session) {
+	r.say.line("recording session %d, %s, from %s in mode %s; Ctrl-C stops", s.ID, s.Name, s.Broker, s.Mode)
+	r.sayLeftBehind()
+	if r.flags.mode == string(stomptap.Consume) {
+		r.say.line("mode consume takes commands away from GC")
+	}
+	if r.ready != nil {
+		r.ready()
+	}
+}
+
+func (r *recording) sayLeftBehind() {
+	if r.flags.mode != string(stomptap.Durable) {
+		return
+	}
+	for i, queue := range r.tapConfig().ConsumerQueues() {
+		r.say.line("queue %s stays on the broker and fills while no tap reads it; 'gctap release %s --queue %s --consumer %s' drains it",
+			queue, r.config.Broker, r.flags.queues[i], r.flags.consumer)
+	}
+}
+
+// wait keeps the live line until ctx, the link or the recorder ends. running
+// says whether the recorder still runs.
+func (r *recording) wait(ctx context.Context, conn *link.Conn, rec *capture.Recorder, stored <-chan error) (running bool, err error) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	w := &watch{recording: r, rec: rec, ticked: time.Now()}
+	for {
+		select {
+		case <-ctx.Done():
+			return true, nil // being stopped is how a recording ends
+		case <-conn.Done():
+			return true, conn.Err()
+		case err := <-stored:
+			return false, err
+		case <-tick.C:
+			if err := w.tick(time.Now()); err != nil {
+				return true, err
+			}
+		}
+	}
+}
+
+// A watch looks every second at how a recording goes.
+type watch struct {
+	*recording
+	rec    *capture.Recorder
+	ticked time.Time
+	lost   int64
+	told   bool // that commands are not visible
+}
+
+func (w *watch) tick(now time.Time) error {
+	s := w.rec.Status()
+	w.stoodStill(now)
+	if err := w.keepUp(s, now); err != nil {
+		return err
+	}
+	line := liveLine(s)
+	if why, blind := w.tap.Blind(now, blindAfter); blind {
+		if !w.told {
+			w.say.line("%s", why)
+			w.told = true
+		}
+		line += "; commands are not visible"
+	}
+	w.say.status(line)
+	return nil
+}
+
+// stoodStill notes that the process was stopped for a while (SIGSTOP, a
+// suspended machine): the broker keeps only so much for a reader that does not
+// read, and does not say what it dropped.
+func (w *watch) stoodStill(now time.Time) {
+	from := w.ticked
+	w.ticked = now
+	if now.Round(0).Sub(from.Round(0)) < standstill { // by the wall clock, which goes on while a machine sleeps
+		return
+	}
+	w.rec.Gap(capture.Gap{From: from, To: now, Reason: capture.GapStopped})
+	w.say.line("the program stood still for %s; messages may be missing", now.Round(0).Sub(from.Round(0)).Round(time.Second))
+}
+
+// keepUp detaches the tap from topics while it cannot keep up.
+func (w *watch) keepUp(s capture.Status, now time.Time) error {
+	dropping := s.Lost > w.lost
+	w.lost = s.Lost
+	switch {
+	case dropping && !w.tap.Detached():
+		w.say.line("the store cannot keep up: reading of topics is suspended until it has")
+		return w.tap.Detach(now)
+	case w.tap.Detached() && s.Waiting < caughtUp:
+		w.say.line("the store has caught up: topics are read again")
+		return w.tap.Attach(now)
+	}
+	return nil
+}
+
+func liveLine(s capture.Status) string {
+	line := fmt.Sprintf("received %d, stored %d, gaps %d, lost %d, behind %s", s.Received, s.Stored, s.Gaps, s.Lost, s.Behind.Round(10*time.Millisecond))
+	if s.Spilled {
+		line += ", waiting on disk"
+	}
+	return line
+}
+
+// end closes the session and says what there is.
+func (r *recording) end(ctx context.Context, rec *capture.Recorder, err error) error {
+	reason := "stopped"
+	switch {
+	case err != nil:
+		reason = "failed: " + oneLine(err.Error())
+	case errors.Is(context.Cause(ctx), errDuration):
+		reason = "duration"
+	}
+	r.say.end()
+	ctx = context.WithoutCancel(ctx)
+	session := r.parts.part
+	if !r.sink.since.IsZero() {
+		r.unstored(ctx, session, rec)
+	}
+	s, total, status := session.Session(), r.parts.totals(), rec.Status()
+	if endErr := session.End(ctx, reason); err == nil {
+		err = endErr
+	}
+	session.Close()
+	r.parts.deleting.Wait()
+	r.say.line("session %d, %s: %d commands, %d events, %d peer messages stored; %d copies dropped, %d foreign counted, %d lost, %d gaps",
+		s.ID, s.Name, total.Commands, total.Events, total.Peers, status.Doubled, status.Foreign, status.Lost, total.Gaps)
+	r.sayLeftBehind()
+	if err != nil {
+		return fmt.Errorf("recording stopped: %w; what was stored before is kept in session %d", err, s.ID)
+	}
+	if total.Gaps > 0 {
+		return incomplete
+	}
+	return nil
+}
+
+// unstored puts into the room that the reserve left the row that says what was
+// received and could not be stored.
+func (r *recording) unstored(ctx context.Context, session *store.Writer, rec *capture.Recorder) {
+	lost := r.sink.lost + int64(rec.Status().Waiting)
+	gap := capture.Gap{From: r.sink.since, To: time.Now(), Reason: capture.GapStopped, Lost: &lost}
+	row := gap.Record()
+	row.Mono = max(0, gap.To.Sub(session.Session().StartedAt))
+	if err := session.Write(ctx, capture.Batch{Records: []capture.Record{row}}); err != nil {
+		r.say.line("%d messages were received and not stored, and there was no room to say so in the session: %v", lost, err)
+	}
+}
