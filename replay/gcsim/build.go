@@ -25,9 +25,9 @@ var builds = []Build{
 		"late:Phonebooks@1:5s",
 		"extra:PhonebookContacts@1",
 	}},
-	{Name: "d", Doc: "refuses a hold, uses another error code and another label", Faults: []string{
-		"error:HoldCall=CF_RESOURCE_BUSY@2",
-		"change:Error.errorCode=GENERIC_ERROR@1",
+	{Name: "d", Doc: "refuses a list, uses another error code and another label", Faults: []string{
+		"error:GetPhonebookContacts=CF_RESOURCE_BUSY@1",
+		"change:Error.errorCode=NO_DIALOG_ID=>E_CTI_INVALID_CALLID",
 		"change:State:NOT_READY.label=Lunch=>Luncheon",
 	}},
 }

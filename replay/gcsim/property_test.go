@@ -190,6 +190,9 @@ func (w *wild) argument(arg decode.Arg, id string) string {
 func (w *wild) follow() {
 	for ; w.done < len(w.all); w.done++ {
 		e := &w.all[w.done]
+		if e.At.After(w.now) || w.done > 0 && e.At.Before(w.all[w.done-1].At) {
+			w.rt.Errorf("%s is sent at %s, out of turn", e.Event.Name, e.At)
+		}
 		id := e.Text("agentId")
 		if e.Event.Name != "State" || id != e.Event.Agent {
 			continue

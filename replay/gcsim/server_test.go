@@ -3,6 +3,7 @@ package gcsim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -86,6 +87,40 @@ func checkShift(t *testing.T, s *Server) {
 	}
 	if p := s.Planted(); len(p) > 0 {
 		t.Errorf("planted %+v without being asked", p)
+	}
+}
+
+// What the builds do wrong shows in a shift, and only that.
+func TestBuildsInShift(t *testing.T) {
+	cases := []struct {
+		build   string
+		planted []string // classes, names and fields
+	}{
+		{"a", nil},
+		{"b", []string{"changed InboundCall participants[1].time", "changed NewInboundCall callType", "changed State reasonCode"}},
+		{"c", []string{"duplicated ReasonCodes", "extra Control", "late Phonebooks", "missing ConsultCall", "reordered InboundCall"}},
+	}
+	for _, c := range cases {
+		t.Run(c.build, func(t *testing.T) {
+			site := NewSite(4)
+			sc, err := Shift(site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			served(t, Config{Site: site, Build: c.build}, func(t *testing.T, ctx context.Context, b *bus, s *Server) {
+				if err := RunScenario(ctx, b.dial, sc); err != nil {
+					t.Fatal(err)
+				}
+				var got []string
+				for _, d := range s.Planted() {
+					got = append(got, strings.TrimSpace(d.Class+" "+d.Name+" "+d.Field))
+				}
+				slices.Sort(got)
+				if got = slices.Compact(got); !slices.Equal(got, c.planted) {
+					t.Errorf("planted %q\nwant    %q", got, c.planted)
+				}
+			})
+		})
 	}
 }
 
