@@ -2,6 +2,8 @@ package gcsim_test
 
 import (
 	"context"
+	"errors"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,21 +24,16 @@ func dialer(t *testing.T, b *brokertest.Broker) func() (capture.Link, error) {
 	return func() (capture.Link, error) { return link.Open(context.Background(), link.Config{Broker: broker}) }
 }
 
-// serve starts a broker in this process and a simulated GC on it.
-func serve(t *testing.T, cfg gcsim.Config) (dial func() (capture.Link, error), s *gcsim.Server) {
+// serve starts a simulated GC on a broker.
+func serve(t *testing.T, b *brokertest.Broker, cfg gcsim.Config) (dial func() (capture.Link, error), s *gcsim.Server) {
 	t.Helper()
-	b, err := brokertest.Start(t.Context(), brokertest.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
 	dial = dialer(t, b)
 	l, err := dial()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	s, err = gcsim.Serve(t.Context(), l, "Connector1", cfg, func(line string) { t.Log(line) })
+	s, err = gcsim.Serve(t.Context(), l, "Connector1", cfg, func(line string) { t.Error(line) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,14 +41,54 @@ func serve(t *testing.T, cfg gcsim.Config) (dial func() (capture.Link, error), s
 	return dial, s
 }
 
-// The shift goes through over a broker, a connection for each agent.
-func TestShiftOverBroker(t *testing.T) {
-	site := gcsim.NewSite(4)
+// process starts a broker in this process.
+func process(t *testing.T) *brokertest.Broker {
+	t.Helper()
+	b, err := brokertest.Start(t.Context(), brokertest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// activeMQ starts a real broker. Where there is none the test is skipped, but
+// in a build job, which sets GCTAP_REQUIRE_ACTIVEMQ.
+func activeMQ(t *testing.T) *brokertest.Broker {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer stop()
+	b, err := brokertest.StartActiveMQ(ctx, brokertest.Options{})
+	if errors.Is(err, brokertest.ErrNoActiveMQ) && os.Getenv("GCTAP_REQUIRE_ACTIVEMQ") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
+// Over a broker the shift of four teams goes through, a connection for each
+// agent, and the book names the supervisor of a forced logout.
+func TestOverBroker(t *testing.T) {
+	brokers := map[string]func(*testing.T) *brokertest.Broker{"process": process, "activemq": activeMQ}
+	for name, start := range brokers {
+		t.Run(name, func(t *testing.T) {
+			b := start(t)
+			t.Run("shift", func(t *testing.T) { shiftOver(t, b) })
+			t.Run("forced logout", func(t *testing.T) { forcedLogoutOver(t, b) })
+		})
+	}
+}
+
+func shiftOver(t *testing.T, b *brokertest.Broker) {
+	site := gcsim.NewTeams(4, 4)
 	sc, err := gcsim.Shift(site)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dial, s := serve(t, gcsim.Config{Site: site, Seed: 3, DelayMax: 5 * time.Millisecond})
+	dial, s := serve(t, b, gcsim.Config{Site: site, Seed: 3, DelayMax: 5 * time.Millisecond})
 	if err := gcsim.RunScenario(t.Context(), dial, sc); err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +97,11 @@ func TestShiftOverBroker(t *testing.T) {
 	}
 }
 
-// The book names the supervisor of a forced logout: its command came over the
-// connection that its own Login came over.
-func TestForcedLogoutNamesSupervisor(t *testing.T) {
+// forcedLogoutOver: the supervisor's command came over the connection that its
+// own Login came over.
+func forcedLogoutOver(t *testing.T, b *brokertest.Broker) {
 	site := gcsim.NewSite(1)
-	dial, s := serve(t, gcsim.Config{Site: site})
+	dial, s := serve(t, b, gcsim.Config{Site: site})
 	agents := map[string]*gcsim.Agent{}
 	for _, id := range []string{"1001", "2001"} {
 		l, err := dial()
@@ -87,9 +124,9 @@ func TestForcedLogoutNamesSupervisor(t *testing.T) {
 	if err := agents["1001"].Await(t.Context(), 10*time.Second, gcsim.Want{Event: "State", State: "LOGOUT"}); err != nil {
 		t.Fatal(err)
 	}
-	b := s.Book().Agent("1001")
-	if len(b.Sessions) != 1 || b.Sessions[0].How != "forced" || b.Sessions[0].By != "2001" {
-		t.Errorf("sessions %+v, want one forced by 2001", b.Sessions)
+	book := s.Book().Agent("1001")
+	if len(book.Sessions) != 1 || book.Sessions[0].How != "forced" || book.Sessions[0].By != "2001" {
+		t.Errorf("sessions %+v, want one forced by 2001", book.Sessions)
 	}
 }
 
@@ -100,8 +137,7 @@ func TestScenarioWithoutBroker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dial, s := serve(t, gcsim.Config{Site: site})
-	_ = s
+	dial, _ := serve(t, process(t), gcsim.Config{Site: site})
 	n := 0
 	err = gcsim.RunScenario(t.Context(), func() (capture.Link, error) {
 		if n++; n > 2 {
