@@ -453,46 +453,51 @@ func (f *secretsOf) addresses(body string) {
 func addressSecrets(s string, anyText bool) []region {
 	var list []region
 	for i := 0; i < len(s); i++ {
+		r, ok := region{}, false
 		switch c := s[i]; {
-		case c == '=' || anyText && c == ':':
-			name := i
-			for name > 0 && (letter(s[name-1]) || name == i && s[name-1] == '"') {
-				name--
-			}
-			front := name > 0 && (s[name-1] == '?' || s[name-1] == '&')
-			word := strings.ToLower(strings.Trim(s[name:i], `"`))
-			if !xuc.Secret(word) || !front && !anyText {
-				continue
-			}
-			start := i + 1
-			if anyText {
-				start = skipSpace(s, start)
-				if start < len(s) && s[start] == '"' {
-					start++
-				}
-			}
-			end := start
-			for end < len(s) && !strings.ContainsRune("&#|,;\"' \t\r\n<>", rune(s[end])) {
-				end++
-			}
-			if end > start {
-				list = append(list, region{start: start, end: end, with: masked})
-				i = end - 1
-			}
 		case c == ':' && strings.HasPrefix(s[i:], "://"):
-			if r, ok := userInfo(s, i+3); ok {
-				list = append(list, r)
-				i = r.end - 1
-			}
+			r, ok = userInfo(s, i+3)
+		case c == '=' || anyText && c == ':':
+			r, ok = namedSecret(s, i, anyText)
+		}
+		if ok {
+			list = append(list, r)
+			i = r.end - 1
 		}
 	}
 	return list
 }
 
+// namedSecret finds the value of a secret name, which ends at the separator
+// s[i].
+func namedSecret(s string, i int, anyText bool) (region, bool) {
+	end := i
+	for anyText && end > 0 && (blank(s[end-1]) || s[end-1] == '"') {
+		end--
+	}
+	name := end
+	for name > 0 && letter(s[name-1]) {
+		name--
+	}
+	front := name > 0 && (s[name-1] == '?' || s[name-1] == '&')
+	if !xuc.Secret(strings.ToLower(s[name:end])) || !front && !anyText {
+		return region{}, false
+	}
+	start := i + 1
+	for anyText && start < len(s) && (blank(s[start]) || s[start] == '"') {
+		start++
+	}
+	end = start
+	for end < len(s) && strings.IndexByte("&#|,;\"' \t\r\n<>", s[end]) < 0 {
+		end++
+	}
+	return region{start: start, end: end, with: masked}, end > start
+}
+
 // userInfo finds the password in user:password@host, which begins at i.
 func userInfo(s string, i int) (region, bool) {
 	colon := -1
-	for ; i < len(s) && !strings.ContainsRune("/?# \t\r\n\"'<>", rune(s[i])); i++ {
+	for ; i < len(s) && strings.IndexByte("/?# \t\r\n\"'<>", s[i]) < 0; i++ {
 		switch {
 		case s[i] == ':' && colon < 0:
 			colon = i

@@ -1,0 +1,155 @@
+package decode_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gctap/decode"
+)
+
+func rest(body string) decode.Input { return decode.Input{Body: []byte(body), Direction: decode.ToGC} }
+
+var maskCases = []struct {
+	name string
+	in   decode.Input
+	body string
+	mask []decode.Mask
+}{
+	{"login", command("Login#1", "hunter2,3001"), "***,3001", []decode.Mask{{Field: "password", Start: 0, End: 3}}},
+	{"another case, blanks", command(" LOGIN #1", "hunter2,3001"), "***,3001", []decode.Mask{{Field: "password", Start: 0, End: 3}}},
+	{"a comma in the password", command("Login#1", "hun,ter2,3001"), "***,3001", []decode.Mask{{Field: "password", Start: 0, End: 3}}},
+	{"no extension", command("Login#1", "hunter2"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"empty password", command("Login#1", ",3001"), ",3001", nil},
+	{"no body", command("Login#1", ""), "", nil},
+	{"masked before", command("Login#1", "***,3001"), "***,3001", []decode.Mask{{Field: "password", Start: 0, End: 3}}},
+	{"mobile", command("MobileAgentLogin#1", "p,w,3001,0123,true"), "***,3001,0123,true", []decode.Mask{{Field: "password", Start: 0, End: 3}}},
+	{"mobile, too few", command("MOBILEAGENTLOGIN#1", "pw,3001,0123"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"connect", command("Connect#1", "desk,hunter2"), "desk,***", []decode.Mask{{Field: "password", Start: 5, End: 8}}},
+	{"connect with single sign-on", command("Connect#1", "desk,hun,ter2,SSO"), "desk,***", []decode.Mask{{Field: "password", Start: 5, End: 8}}},
+	{"connect, too few", command("Connect#1", "hunter2"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"misspelt", command("Logn#1", "hunter2,3001"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"contains the word", command("AgentConnect2#1", "desk,hunter2"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"another word", command("MakeCoffee#1", "2,sugar"), "2,sugar", nil},
+	{"a command without secret", command("Logout#1", "x"), "x", nil},
+	{"GC to GC", event("AgentState#1001#hunter2#3001#2026-11-21 08:59:59"), "AgentState#1001#***#3001#2026-11-21 08:59:59", []decode.Mask{{Field: "password", Start: 16, End: 19}}},
+	{"GC to GC, # in the password", event("agentstate #1001#hun#ter2#3001#2026"), "agentstate #1001#***#3001#2026", []decode.Mask{{Field: "password", Start: 17, End: 20}}},
+	{"GC to GC with an id in front", event("9#AgentState#1001#hunter2#3001#2026"), "9#AgentState#1001#***#3001#2026", []decode.Mask{{Field: "password", Start: 18, End: 21}}},
+	{"GC to GC, too few", event("AgentState#1001#hunter2#3001"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"GC to GC, the word alone", event("AgentState"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"State is another event", event("1001#State#READY#Ana"), "1001#State#READY#Ana", nil},
+	{"REST", rest(`{"data":{"type":"Login#1","body":"hunter2,3001"}}`), `{"data":{"type":"Login#1","body":"***,3001"}}`, []decode.Mask{{Field: "password", Start: 34, End: 37}}},
+	{"REST, escapes", rest(`{"data":{"type":"Login#1","body":"hu\"n,ter2,3001"}}`), `{"data":{"type":"Login#1","body":"***,3001"}}`, []decode.Mask{{Field: "password", Start: 34, End: 37}}},
+	{"REST, too few", rest(`{"data":{"type":"Login#1","body":"hunter2"}}`), `{"data":{"type":"Login#1","body":"***"}}`, []decode.Mask{{Start: 34, End: 37}}},
+	{"REST, a number", rest(`{"data":{"type":"Login#1","body":123456}}`), `{"data":{"type":"Login#1","body":"***"}}`, []decode.Mask{{Start: 34, End: 37}}},
+	{"REST, keys twice", rest(`{"data":{"type":"X#1","body":"hunter2,1","type":"Login#1","body":"hunter3,2"}}`), `{"data":{"type":"X#1","body":"***,1","type":"Login#1","body":"***,2"}}`, []decode.Mask{{Field: "password", Start: 30, End: 33}, {Field: "password", Start: 62, End: 65}}},
+	{"xuc", rest(`{"claz":"web","command":"x","Password" : "hun\"ter2","n":{"token":7}}`), `{"claz":"web","command":"x","Password" : "***","n":{"token":"***"}}`, []decode.Mask{{Field: "Password", Start: 42, End: 45}, {Field: "n", Start: 61, End: 64}}},
+	{"null is no secret", rest(`{"claz":"web","token":null,"secret":""}`), `{"claz":"web","token":null,"secret":""}`, nil},
+	{"cut JSON with such a word", rest(`{"data":{"type":"Login#1","body":"hunt`), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"cut JSON without", event(`{"type":"State","state":"RE`), `{"type":"State","state":"RE`, nil},
+	{"address in a call variable", event("1#NewInboundCall#2#url=wss://u:hunter2@x/cti?a=1&token=hunter3|b=c#DialogID:1"), "1#NewInboundCall#2#url=wss://u:***@x/cti?a=1&token=***|b=c#DialogID:1", []decode.Mask{{Field: "callVariables.url", Start: 31, End: 34}, {Field: "callVariables.url", Start: 51, End: 54}}},
+}
+
+func TestMask(t *testing.T) {
+	for _, c := range maskCases {
+		t.Run(c.name, func(t *testing.T) {
+			before := bytes.Clone(c.in.Body)
+			out, masks := decode.NewMasker().Mask(c.in)
+			if string(out.Body) != c.body {
+				t.Errorf("%q, want %q", out.Body, c.body)
+			}
+			if diff := cmp.Diff(c.mask, masks); diff != "" {
+				t.Errorf("masks (-want +got)\n%s", diff)
+			}
+			for _, m := range masks {
+				if m.Start > m.End || m.End > len(out.Body) || string(out.Body[m.Start:m.End]) != "***" {
+					t.Errorf("mask %v is not over *** in %q", m, out.Body)
+				}
+			}
+			if !bytes.Equal(before, c.in.Body) {
+				t.Errorf("the input was changed to %q", c.in.Body)
+			}
+			again, _ := decode.NewMasker().Mask(out)
+			if !bytes.Equal(again.Body, out.Body) {
+				t.Errorf("masked again: %q", again.Body)
+			}
+		})
+	}
+}
+
+// What decode prints holds no secret unless asked, and its places are those of
+// the bytes that were given.
+func TestOutputIsMasked(t *testing.T) {
+	for _, c := range maskCases {
+		m := decode.Decode(c.in, decode.Options{})
+		line := m.AppendJSON(nil, decode.JSONOptions{Spans: true})
+		for _, secret := range []string{"hunter2", "hunter3", "hun", "ter2"} {
+			if bytes.Contains(line, []byte(secret)) {
+				t.Errorf("%s: %q is in %s", c.name, secret, line)
+			}
+		}
+		var got struct {
+			Wire map[string][2]int
+		}
+		if err := json.Unmarshal(line, &got); err != nil {
+			t.Fatal(err)
+		}
+		for path, at := range got.Wire {
+			if at[0] > at[1] || !strings.HasPrefix(path, "type:") && at[1] > len(c.in.Body) {
+				t.Errorf("%s: %s stands at %v of %d", c.name, path, at, len(c.in.Body))
+			}
+		}
+		if at, ok := got.Wire["extension"]; ok {
+			if s := string(c.in.Body[at[0]:at[1]]); s != "3001" && s != "1" && s != "2" {
+				t.Errorf("%s: extension is %q", c.name, s)
+			}
+		}
+	}
+}
+
+// A secret that was seen is masked wherever it turns up later.
+func TestMaskerRemembers(t *testing.T) {
+	k := decode.NewMasker()
+	k.Mask(command("Login#1001", "hun,ter2,3001"))
+	k.Mask(command("Login#1001", "abc,3001"))
+	k.Mask(rest(`{"data":{"type":"Connect#1","body":"desk,pa\"ss1,SSO"}}`))
+	out, masks := k.Mask(event("1001#Control#PrintStatusBar#you typed hun,ter2 and abc"))
+	if string(out.Body) != "1001#Control#PrintStatusBar#you typed *** and abc" {
+		t.Errorf("%q", out.Body)
+	}
+	if want := []decode.Mask{{Field: "message", Start: 38, End: 41}}; !cmp.Equal(want, masks) {
+		t.Errorf("masks %v, want %v", masks, want)
+	}
+	out, masks = k.Mask(command("MakeCall#hun,ter2", "3001"))
+	if *out.Type != "MakeCall#***" || len(masks) != 1 || masks[0] != (decode.Mask{Field: "type:agent", Start: 9, End: 12}) {
+		t.Errorf("%q %v", *out.Type, masks)
+	}
+	if out, _ := k.Mask(event(`{"type":"X","a":"pa\"ss1"}`)); string(out.Body) != `{"type":"X","a":"***"}` {
+		t.Errorf("%q", out.Body)
+	}
+	k.Learn("brokerpass")
+	if got := k.Text("login brokerpass at tcp://x"); got != "login *** at tcp://x" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestMaskText(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"ws://h/cti?username=a&password=hunter2&x=1", "ws://h/cti?username=a&password=***&x=1"},
+		{"wss://h/xuc/api/2.0/cti?token=abc.def-1", "wss://h/xuc/api/2.0/cti?token=***"},
+		{"stomp://admin:hunter2@h:61613", "stomp://admin:***@h:61613"},
+		{"passcode:hunter2", "passcode:***"},
+		{`{"password": "hunter2"}`, `{"password": "***"}`},
+		{"PASSWORD = hunter2", "PASSWORD = ***"},
+		{"no secret here: really", "no secret here: really"},
+		{"failover:(stomp://a:b1@h,stomp://c:d1@i)", "failover:(stomp://a:***@h,stomp://c:***@i)"},
+	}
+	for _, test := range tests {
+		if got := decode.NewMasker().Text(test.in); got != test.want {
+			t.Errorf("%q is %q, want %q", test.in, got, test.want)
+		}
+	}
+}
