@@ -571,9 +571,10 @@ func (k *secretSet) at(text string) int {
 	return 0
 }
 
-// hidden returns the message as it reads once its secrets are masked; its
-// places are still those in the unmasked bytes. Without a secret it is m.
-func (m *Message) hidden() *Message {
+// Masked returns the message as it reads once its secrets are masked as a
+// Masker that knows no secret masks them; its places are still those in the
+// unmasked bytes. Without a secret it is m itself.
+func (m *Message) Masked() *Message {
 	if m.input&decoded == 0 {
 		return m.hiddenFields()
 	}

@@ -17,7 +17,7 @@ type JSONOptions struct {
 // message's own bytes all the same.
 func (m *Message) AppendJSON(dst []byte, o JSONOptions) []byte {
 	if !o.ShowSecrets {
-		m = m.hidden()
+		m = m.Masked()
 	}
 	dst = append(dst, `{"protocol":`...)
 	dst = appendString(dst, m.Protocol)

@@ -11,7 +11,7 @@ package decode
 // Arguments that many commands share. Dialog ids are born at random in GC.
 var (
 	dialogArg       = Arg{Name: "dialogId", Class: ClassDialog, Volatile: true, Doc: "id of the call"}
-	passwordArg     = Arg{Name: "password", Class: ClassSecret, Volatile: true, Doc: "the agent's password; it cannot hold a ','"}
+	passwordArg     = Arg{Name: "password", Class: ClassSecret, Volatile: true, Doc: "the agent's password"}
 	reasonArg       = Arg{Name: "reasonCode", Class: ClassNum, Doc: "code of a reason, from ReasonCodes"}
 	mediaArg        = Arg{Name: "targetMediaAddress", Class: ClassExt, Doc: "the sender's own extension"}
 	headDestination = Arg{Name: "clientDestination", Class: ClassDest, Volatile: true, Doc: "the client's topic"}

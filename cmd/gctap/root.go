@@ -26,7 +26,10 @@ type app struct {
 // commands of this program itself.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
+		decodeCommand,
 		doctorCommand,
+		encodeCommand,
+		explainCommand,
 		gcsimCommand,
 		recordCommand,
 		releaseCommand,
