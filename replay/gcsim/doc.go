@@ -33,7 +33,7 @@
 //	{"do":"hangup","agent":"5000"} or {"do":"hangup","dialogId":"16804378"}
 //	    the outside party of the call hangs up, or gives up waiting
 //	{"do":"reserve-outbound","agent":"5000","from":"42512","mode":"preview|progressive","variables":{…}}
-//	    a campaign reserves an agent who is READY for the customer "from"
+//	    a campaign reserves the agent for the customer "from", once it is READY
 //	{"do":"out-of-service"}, {"do":"in-service"}
 //	    GC says so to every client; out of service it takes no commands
 //	{"do":"re-login","agent":"5000"}

@@ -46,6 +46,7 @@ func (s *Sim) offerWaiting() {
 		return
 	}
 	s.offer = false
+	s.grantReservations()
 	for _, d := range append([]*dialog(nil), s.waiting...) {
 		if a := s.free(d); a != nil {
 			s.unqueue(d)

@@ -2,6 +2,30 @@ package gcsim
 
 import "time"
 
+// A reservation is a dialler's wish for an agent.
+type reservation struct {
+	agent        *agent
+	number, mode string
+	vars         []variable
+	until        time.Time
+}
+
+// grantReservations reserves the agents who have become ready. Wishes that have
+// waited for longer than a caller would are forgotten.
+func (s *Sim) grantReservations() {
+	var rest []*reservation
+	for _, r := range s.reservations {
+		switch {
+		case s.now.After(r.until):
+		case r.agent.loggedIn() && r.agent.state == "READY":
+			s.reserve(r.agent, r.number, r.mode, r.vars)
+		default:
+			rest = append(rest, r)
+		}
+	}
+	s.reservations = rest
+}
+
 // reserve gives an agent a call of a campaign: a preview that it accepts,
 // rejects or closes, or with the mode progressive a call that is put through
 // as soon as the customer answers.

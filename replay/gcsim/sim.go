@@ -111,29 +111,30 @@ type Counts struct {
 // starts no goroutine and is not safe for use by several; what it does depends
 // on its Config and on what went in, in that order, and on nothing else.
 type Sim struct {
-	cfg      Config
-	rng      *rand.Rand
-	now      time.Time
-	down     bool // System OUT_OF_SERVICE
-	agents   map[string]*agent
-	people   []*agent          // in the order of the site
-	watchers []*agent          // supervisors who get State events of members
-	phones   map[string]bool   // extensions that exist
-	users    map[string]*agent // who is logged in on an extension
-	dests    map[string]bool   // client destinations that Hello or Connect named
-	dialogs  map[string]*dialog
-	waiting  []*dialog // calls that wait for an agent, oldest first
-	offer    bool      // one of them may have found its agent
-	pending  schedule
-	seq      int64
-	batch    []*outgoing // what the message in hand has caused so far
-	last     map[string]time.Time
-	ready    []Event
-	faults   []*Fault
-	parked   []*parked
-	turnOf   int // whose turn it is among the people
-	planted  []Deviation
-	counts   Counts
+	cfg          Config
+	rng          *rand.Rand
+	now          time.Time
+	down         bool // System OUT_OF_SERVICE
+	agents       map[string]*agent
+	people       []*agent          // in the order of the site
+	watchers     []*agent          // supervisors who get State events of members
+	phones       map[string]bool   // extensions that exist
+	users        map[string]*agent // who is logged in on an extension
+	dests        map[string]bool   // client destinations that Hello or Connect named
+	dialogs      map[string]*dialog
+	waiting      []*dialog      // calls that wait for an agent, oldest first
+	reservations []*reservation // that wait for an agent
+	offer        bool           // a waiting call or reservation may have found its agent
+	pending      schedule
+	seq          int64
+	batch        []*outgoing // what the message in hand has caused so far
+	last         map[string]time.Time
+	ready        []Event
+	faults       []*Fault
+	parked       []*parked
+	turnOf       int // whose turn it is among the people
+	planted      []Deviation
+	counts       Counts
 }
 
 // New returns a Sim in service. It fails where cfg names a build that does not

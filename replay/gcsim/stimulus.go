@@ -164,21 +164,21 @@ func (s *Sim) doHangup(st Stimulus) error {
 	return fmt.Errorf("stimulus hangup at %s: the agent has no call", a.ID)
 }
 
-// doReserve reserves an agent who must be ready now: a dialler looks for one
-// who is, and does not wait.
+// doReserve reserves an agent as soon as it is ready.
 func (s *Sim) doReserve(st Stimulus) error {
 	a := s.find(orText(st.Agent, st.To))
 	switch {
 	case a == nil:
 		return fmt.Errorf("stimulus reserve-outbound of %q: no such agent", orText(st.Agent, st.To))
-	case a.state != "READY":
-		return fmt.Errorf("stimulus reserve-outbound of %s: the agent is %s, not READY", a.ID, a.state)
 	case st.From == "":
 		return errors.New("stimulus reserve-outbound: give from, the customer's number")
 	case st.Mode != "" && st.Mode != "preview" && st.Mode != "progressive":
 		return fmt.Errorf("stimulus reserve-outbound: mode %q is neither preview nor progressive", st.Mode)
 	}
-	s.reserve(a, st.From, st.Mode, own(variablesOf(st.Variables)))
+	s.reservations = append(s.reservations, &reservation{
+		agent: a, number: st.From, mode: st.Mode, vars: own(variablesOf(st.Variables)), until: s.now.Add(s.cfg.Patience),
+	})
+	s.offer = true
 	return nil
 }
 
