@@ -94,6 +94,16 @@ func (c *Config) defaults() {
 // Secrets are the passwords in use: no error, log or record may show them.
 func (c *Config) Secrets() []string { return append(c.Broker.passcodes(), c.Passcode) }
 
+// Credentials are the login and passcode that the first address is given, for
+// what else the same user may ask of the same broker.
+func (c *Config) Credentials() (login, passcode string) {
+	var first Address
+	if len(c.Broker.Addresses) > 0 {
+		first = c.Broker.Addresses[0]
+	}
+	return cmp.Or(c.Login, first.Login), cmp.Or(c.Passcode, first.passcode)
+}
+
 // Change is what a State tells.
 type Change string
 

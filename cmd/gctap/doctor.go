@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +21,8 @@ type doctorFlags struct {
 	queues []string
 	wait   time.Duration
 	json   bool
+
+	jolokia string
 }
 
 func doctorCommand(a *app) *cobra.Command {
@@ -44,6 +48,7 @@ only or nothing, 2 not reached.`,
 	f.broker.register(flags)
 	flags.StringArrayVar(&f.queues, "queue", []string{defaultQueue}, "command queue of GC; may be given several times")
 	flags.DurationVar(&f.wait, "wait", 15*time.Second, "how long to listen")
+	flags.StringVar(&f.jolokia, "jolokia", "", "also read consumers and counters there, with the same user and password: http://HOST:8161/api/jolokia")
 	flags.BoolVar(&f.json, "json", false, "one JSON object")
 	return cmd
 }
@@ -55,7 +60,8 @@ type diagnosis struct {
 	Stomp    string `json:"stomp"`
 	Identity string `json:"identity"`
 	*stomptap.Examination
-	Configuration string `json:"configuration"` // to add to the broker; empty where nothing is missing
+	Told          *stomptap.BrokerView `json:"told,omitempty"` // by the management interface
+	Configuration string               `json:"configuration"`  // to add to the broker; empty where nothing is missing
 }
 
 func doctor(ctx context.Context, a *app, config link.Config, f doctorFlags) error {
@@ -74,7 +80,13 @@ func doctor(ctx context.Context, a *app, config link.Config, f doctorFlags) erro
 	d := diagnosis{
 		Broker: config.Broker.String(), Server: peer.Server, Stomp: peer.Version, Identity: peer.Identity, Examination: found,
 	}
-	if !found.Complete() {
+	if f.jolokia != "" {
+		login, password := config.Credentials()
+		if d.Told, err = stomptap.ReadJolokia(ctx, f.jolokia, login, password, f.queues); err != nil {
+			return fmt.Errorf("--jolokia: %w", err)
+		}
+	}
+	if !found.Complete() && !d.copies() {
 		d.Configuration = stomptap.BrokerXML(stomptap.Mirror, f.queues)
 	}
 	if f.json {
@@ -86,6 +98,20 @@ func doctor(ctx context.Context, a *app, config link.Config, f doctorFlags) erro
 		return negative
 	}
 	return err
+}
+
+// copies reports whether the broker says that it copies a queue, although no
+// message came by while we listened.
+func (d *diagnosis) copies() bool {
+	if d.Told == nil {
+		return false
+	}
+	for _, q := range d.Told.Queues {
+		if !q.Mirrored && !q.Composite {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *diagnosis) print(w io.Writer) error {
@@ -105,12 +131,38 @@ func (d *diagnosis) print(w io.Writer) error {
 	for _, s := range d.Skews {
 		fmt.Fprintf(b, "clock of producer %s: ours is ahead by %s at most (%d messages)\n", printable(s.Producer), s.Behind.Round(time.Millisecond), s.Messages)
 	}
+	d.printTold(b)
 	if d.Configuration != "" {
 		fmt.Fprintf(b, "\nNo copies of commands were seen. To see commands, the broker's administrator adds this inside <broker>\n"+
 			"of activemq.xml and restarts the broker:\n\n%s", indent(d.Configuration))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (d *diagnosis) printTold(b *strings.Builder) {
+	if d.Told == nil {
+		return
+	}
+	fmt.Fprintf(b, "\nbroker %s says:\n", printable(d.Told.Broker))
+	for _, q := range d.Told.Queues {
+		if !q.Exists {
+			fmt.Fprintf(b, "queue %s: does not exist\n", q.Queue)
+			continue
+		}
+		fmt.Fprintf(b, "queue %s: %d consumers, %d waiting, %d sent since it began; mirrored %s, composite %s\n",
+			q.Queue, q.Consumers, q.Waiting, q.Enqueued, yesNo(q.Mirrored), yesNo(q.Composite))
+		for _, name := range slices.Sorted(maps.Keys(q.Kept)) {
+			fmt.Fprintf(b, "queue %s: %d kept for a durable tap\n", printable(name), q.Kept[name])
+		}
+	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func (d *diagnosis) evidence(f stomptap.Finding) string {
