@@ -20,7 +20,11 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("GCTAP_CRASH"); path != "" {
 		os.Exit(writeUntilKilled(path))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	for _, dir := range benchDirs {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
 
 func writeUntilKilled(path string) int {

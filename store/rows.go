@@ -104,7 +104,7 @@ func (s *Store) Follow(ctx context.Context, session, from int64) iter.Seq2[Row, 
 // After returns up to n rows that follow seq, in order; fewer where bodies are
 // large, none at the end of the session.
 func (s *Store) After(ctx context.Context, session, seq int64, n int) ([]Row, error) {
-	page, err := s.page(ctx, pageAfter, key(session, seq), key(session, maxSeq), n)
+	page, err := s.page(ctx, pageAfter, key(session, seq), key(session, maxSeq), max(n, 0))
 	if len(page) == 0 && err == nil {
 		return s.crashRow(ctx, session, func(gap int64) bool { return gap > seq })
 	}
@@ -119,7 +119,7 @@ func (s *Store) Before(ctx context.Context, session, seq int64, n int) ([]Row, e
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.page(ctx, pageBefore, key(session, 0), key(session, seq), n-len(gap))
+	page, err := s.page(ctx, pageBefore, key(session, 0), key(session, seq), max(n-len(gap), 0))
 	slices.Reverse(page)
 	return append(page, gap...), err
 }
@@ -136,21 +136,20 @@ func (s *Store) crashRow(ctx context.Context, session int64, wanted func(seq int
 }
 
 const (
-	pageColumns = `SELECT r.id, captured_at, mono, sent_at, sent_ns, direction, source, via, conn, "from", "to",
+	pageSelect = `SELECT r.id, captured_at, mono, sent_at, sent_ns, direction, source, via, conn, "from", "to",
 		original_to, reply_to, message_id, correlation_id, jms_type, body_kind, body, headers, masked, truncated,
 		coalesce(name, 0), coalesce(agent, 0), coalesce(conversation, 0), coalesce(subject, 0), coalesce(sender, 0),
-		coalesce(basis, 0), coalesce(dialog, 0), coalesce(severity, 0)
-		FROM records r LEFT JOIN messages m ON m.id = r.id`
-	pageAfter  = pageColumns + ` WHERE r.id > ? AND r.id <= ? ORDER BY r.id LIMIT ?`
-	pageBefore = pageColumns + ` WHERE r.id >= ? AND r.id < ? ORDER BY r.id DESC LIMIT ?`
+		coalesce(basis, 0), coalesce(dialog, 0), coalesce(severity, 0)`
+	pageJoin    = ` LEFT JOIN messages m ON m.id = r.id`
+	pageColumns = pageSelect + ` FROM records r` + pageJoin
+	pageByKeys  = `WITH wanted (id) AS MATERIALIZED (SELECT value FROM json_each(?)) ` + pageSelect + ` FROM wanted w CROSS JOIN records r ON r.id = w.id` + pageJoin
+	pageAfter   = pageColumns + ` WHERE r.id > ? AND r.id <= ? ORDER BY r.id LIMIT ?`
+	pageBefore  = pageColumns + ` WHERE r.id >= ? AND r.id < ? ORDER BY r.id DESC LIMIT ?`
 )
 
 // page reads one page in one statement, which is one read transaction.
-func (s *Store) page(ctx context.Context, query string, low, high int64, n int) ([]Row, error) {
-	if n <= 0 {
-		return nil, nil
-	}
-	page, numbers, err := s.scanPage(ctx, query, low, high, n)
+func (s *Store) page(ctx context.Context, query string, args ...any) ([]Row, error) {
+	page, numbers, err := s.scanPage(ctx, query, args...)
 	if err != nil {
 		return nil, explain(s.path, err)
 	}
@@ -180,8 +179,8 @@ func (row *Row) setNames(texts *[namesInRow]string) {
 	}
 }
 
-func (s *Store) scanPage(ctx context.Context, query string, low, high int64, n int) (page []Row, numbers [][namesInRow]int64, err error) {
-	rows, err := s.db.QueryContext(ctx, query, low, high, n)
+func (s *Store) scanPage(ctx context.Context, query string, args ...any) (page []Row, numbers [][namesInRow]int64, err error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, nil, err
 	}
