@@ -33,6 +33,7 @@ type recordFlags struct {
 	onFull      string
 	parts       partLimits
 	metrics     string
+	filter      string
 }
 
 func recordCommand(a *app) *cobra.Command {
@@ -73,6 +74,7 @@ For composite and auto:
 	flags.StringVar(&f.mode, "mode", string(stomptap.Auto), "how commands are seen: see above")
 	flags.StringVar(&f.consumer, "consumer", defaultConsumer, "name of this tap in durable mode")
 	flags.StringVar(&f.name, "name", "", "name of the session (default: host and time)")
+	flags.StringVar(&f.filter, "filter", "", "keep only messages that this expression accepts; the others are counted")
 	flags.DurationVar(&f.duration, "duration", 0, "stop after this time")
 	flags.StringVar(&f.siteTZ, "site-tz", "", "time zone of the times in messages (default: this machine's, marked as assumed)")
 	flags.BoolVar(&f.noDiscovery, "no-discovery", false, "do not read all topics to find the clients'; handshakes and --topic find them")
@@ -118,6 +120,9 @@ func (f *recordFlags) check() error {
 	}
 	if f.parts.keep > 0 && f.parts.age == 0 && f.parts.size == 0 {
 		return usagef("--keep deletes old parts: say with --part-age or --part-size when a part ends")
+	}
+	if _, err := store.CompileFilter(f.filter); err != nil {
+		return err
 	}
 	if f.siteTZ != "" {
 		if _, err := time.LoadLocation(f.siteTZ); err != nil {

@@ -37,6 +37,7 @@ type recording struct {
 	ready  func() // told once everything is subscribed; may be nil
 	sink   *guardedSink
 	parts  *partedSink
+	filter *store.Filter // nil: everything is kept
 
 	mu  sync.Mutex
 	tap *stomptap.Tap // nil until there is a session
@@ -188,6 +189,12 @@ func (r *recording) recorder(ctx context.Context, db *store.Store, session *stor
 	}
 	config := capture.RecorderConfig{
 		Sink: r.sink, Start: s.StartedAt, LastSeq: s.LastSeq, Seen: seen, Ledger: ledger, Spill: spillBytes,
+	}
+	if r.filter, err = store.CompileFilter(r.flags.filter); err != nil {
+		return nil, err
+	}
+	if r.filter != nil {
+		config.Keep = store.NewSieve(r.filter).Keep
 	}
 	if r.flags.keepSecrets {
 		r.say.line("--keep-secrets: passwords are stored as they come, and the session says so")
@@ -352,6 +359,9 @@ func (r *recording) end(ctx context.Context, rec *capture.Recorder, err error) e
 		reason = "duration"
 	}
 	r.say.end()
+	if n, first := r.filter.Failures(); n > 0 {
+		r.say.line("the filter could not be worked out for %d messages, which were not kept; the first: %v", n, first)
+	}
 	ctx = context.WithoutCancel(ctx)
 	session := r.parts.part
 	if !r.sink.since.IsZero() {

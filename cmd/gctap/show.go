@@ -25,6 +25,7 @@ import (
 func showCommand(a *app) *cobra.Command {
 	var follow, raw, asJSON bool
 	var from int64
+	var expression string
 	cmd := &cobra.Command{
 		Use:   "show SESSION",
 		Short: "Print the messages of a session",
@@ -33,14 +34,19 @@ func showCommand(a *app) *cobra.Command {
 			if raw && asJSON {
 				return usagef("--raw and --json exclude each other: the JSON holds the raw body")
 			}
+			filter, err := store.CompileFilter(expression)
+			if err != nil {
+				return err
+			}
+			defer func() { tellFailures(a.Err, filter) }()
 			s, session, err := store.OpenSession(cmd.Context(), a.db, args[0])
 			if err != nil {
 				return err
 			}
 			defer s.Close()
-			rows := s.Rows(cmd.Context(), session.ID, from)
+			rows := s.Filtered(cmd.Context(), session.ID, filter, from)
 			if follow {
-				rows = s.Follow(cmd.Context(), session.ID, from)
+				rows = s.FollowFiltered(cmd.Context(), session.ID, filter, from)
 			}
 			out := bufio.NewWriter(a.Out)
 			print := tableRow
@@ -71,8 +77,17 @@ func showCommand(a *app) *cobra.Command {
 	flags.BoolVar(&follow, "follow", false, "go on while the session is being recorded")
 	flags.BoolVar(&raw, "raw", false, "JMSType and body as they came; made printable on a terminal")
 	flags.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	flags.StringVar(&expression, "filter", "", "only messages that this expression accepts, as agent == \"1001\" && name == \"State\"")
 	flags.Int64Var(&from, "from-seq", 1, "begin at this message")
 	return cmd
+}
+
+// tellFailures says at the end for how many records a filter could not be
+// worked out, which counted as no match.
+func tellFailures(w io.Writer, f *store.Filter) {
+	if n, first := f.Failures(); n > 0 {
+		fmt.Fprintf(w, "gctap: the filter could not be worked out for %d records, which count as no match; the first: %s\n", n, oneLine(first.Error()))
+	}
 }
 
 func isTerminal(w io.Writer) bool {
