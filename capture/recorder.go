@@ -112,6 +112,9 @@ func orDefault[T int | time.Duration](v, def T) T {
 // call it. The record's Ack is called once the record, or the copy of it that
 // came first, is committed; it is not called for a record that was dropped.
 func (r *Recorder) Offer(d Delivery) {
+	if r.double(d) {
+		return
+	}
 	if r.cfg.Mask != nil {
 		r.cfg.Mask(&d.Record)
 	}
@@ -126,7 +129,34 @@ func (r *Recorder) Offer(d Delivery) {
 	}
 	r.flushDropped()
 	r.push(d)
+	if d.Record.MessageID != "" {
+		r.seen.add(d.Record.MessageID)
+	}
 }
+
+// double counts a copy of what was received before and keeps of it only what
+// must be acknowledged, in its place: when that is committed, so is the first
+// copy. Copies are found first of all, for nearly every message has one.
+func (r *Recorder) double(d Delivery) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d.Record.MessageID == "" || !r.seen.has(d.Record.MessageID) {
+		return false
+	}
+	r.count(&d.Record, func(c *Counts, s *Status) {
+		c.Received++
+		c.Doubled++
+		s.Received++
+		s.Doubled++
+	})
+	if d.Ack != nil {
+		r.push(Delivery{Ack: d.Ack, Record: Record{Direction: ackOnly}})
+	}
+	return true
+}
+
+// ackOnly marks an entry of the queue that is no record.
+const ackOnly Direction = "ack"
 
 // Gap puts a gap row at this place of the recording.
 func (r *Recorder) Gap(g Gap) {
@@ -228,8 +258,7 @@ func (r *Recorder) take() (b Batch, acks []func(), more bool) {
 		if taken[i].Ack != nil {
 			acks = append(acks, taken[i].Ack)
 		}
-		if rec.MessageID != "" && !r.seen.add(rec.MessageID) {
-			r.count(rec, func(c *Counts, s *Status) { c.Doubled++; s.Doubled++ })
+		if rec.Direction == ackOnly {
 			continue
 		}
 		if r.cfg.Keep != nil && rec.Direction != GapRow && !r.cfg.Keep(rec) {
@@ -382,18 +411,22 @@ func newWindow(size int) window {
 	}
 }
 
-// add reports whether id is new.
-func (w *window) add(id string) bool {
-	key := [2]uint64{maphash.String(w.seeds[0], id), maphash.String(w.seeds[1], id)}
-	if _, ok := w.new[key]; ok {
-		return false
-	}
-	if _, ok := w.old[key]; ok {
-		return false
-	}
+func (w *window) key(id string) [2]uint64 {
+	return [2]uint64{maphash.String(w.seeds[0], id), maphash.String(w.seeds[1], id)}
+}
+
+// has reports whether id is remembered.
+func (w *window) has(id string) bool {
+	key := w.key(id)
+	_, young := w.new[key]
+	_, old := w.old[key]
+	return young || old
+}
+
+// add remembers id.
+func (w *window) add(id string) {
 	if len(w.new) >= w.size {
 		w.old, w.new = w.new, make(map[[2]uint64]struct{}, w.size)
 	}
-	w.new[key] = struct{}{}
-	return true
+	w.new[w.key(id)] = struct{}{}
 }

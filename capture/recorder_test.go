@@ -221,10 +221,11 @@ func TestRecorderFilterAndForeignAreCounted(t *testing.T) {
 func TestWindowForgetsOnlyTheOld(t *testing.T) {
 	w := newWindow(100)
 	for i := range 1000 {
-		if !w.add(fmt.Sprint(i)) {
+		if w.has(fmt.Sprint(i)) {
 			t.Fatalf("%d is new", i)
 		}
-		if i >= 100 && w.add(fmt.Sprint(i-100)) {
+		w.add(fmt.Sprint(i))
+		if i >= 100 && !w.has(fmt.Sprint(i-100)) {
 			t.Fatalf("%d forgotten after 100 more", i-100)
 		}
 	}

@@ -25,7 +25,7 @@ import (
 
 // A process is a gctap that runs while a test goes on.
 type process struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	lines  chan string // of standard error
 	mu     sync.Mutex
@@ -34,20 +34,20 @@ type process struct {
 }
 
 // gctap starts the program, with the test's own store.
-func gctap(t *testing.T, db string, args ...string) *process {
+func gctap(t testing.TB, db string, args ...string) *process {
 	t.Helper()
 	return start(t, exec.Command("gctap", append([]string{"--db", db}, args...)...))
 }
 
 // gctapLimited starts it so that no file it writes gets larger than so many
 // KiB: writing fails then as on a full disk.
-func gctapLimited(t *testing.T, kib int, db string, args ...string) *process {
+func gctapLimited(t testing.TB, kib int, db string, args ...string) *process {
 	t.Helper()
 	script := fmt.Sprintf(`trap "" XFSZ; ulimit -f %d; exec "$@"`, kib)
 	return start(t, exec.Command("bash", append([]string{"-c", script, "bash", "gctap", "--db", db}, args...)...))
 }
 
-func start(t *testing.T, cmd *exec.Cmd) *process {
+func start(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{t: t, cmd: cmd, lines: make(chan string, 10_000)}
 	p.cmd.Env = append(os.Environ(), "GCTAP_PASSWORD=")
@@ -110,7 +110,7 @@ func (p *process) end(signal os.Signal) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-func startBroker(t *testing.T, o brokertest.Options) *brokertest.Broker {
+func startBroker(t testing.TB, o brokertest.Options) *brokertest.Broker {
 	t.Helper()
 	b, err := brokertest.Start(t.Context(), o)
 	if err != nil {
@@ -121,7 +121,7 @@ func startBroker(t *testing.T, o brokertest.Options) *brokertest.Broker {
 }
 
 // dialBroker connects to url; user and password may be in it.
-func dialBroker(t *testing.T, url string) *link.Conn {
+func dialBroker(t testing.TB, url string) *link.Conn {
 	t.Helper()
 	b, err := link.ParseBroker(url)
 	if err != nil {
@@ -135,7 +135,7 @@ func dialBroker(t *testing.T, url string) *link.Conn {
 	return conn
 }
 
-func send(t *testing.T, l capture.Link, to, typ, body string) {
+func send(t testing.TB, l capture.Link, to, typ, body string) {
 	t.Helper()
 	m := capture.Outgoing{To: to, Body: []byte(body)}
 	if typ != "" {
@@ -150,7 +150,7 @@ func send(t *testing.T, l capture.Link, to, typ, body string) {
 }
 
 // records reads a session back.
-func records(t *testing.T, db, ref string) (store.Session, []capture.Record) {
+func records(t testing.TB, db, ref string) (store.Session, []capture.Record) {
 	t.Helper()
 	st, session, err := store.OpenSession(t.Context(), db, ref)
 	if err != nil {
@@ -232,7 +232,7 @@ func TestRecordKilled(t *testing.T) {
 }
 
 // waitStored waits until a session that is being recorded has n messages.
-func waitStored(t *testing.T, db, ref string, n int) {
+func waitStored(t testing.TB, db, ref string, n int) {
 	t.Helper()
 	st, session, err := store.OpenSession(t.Context(), db, ref)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 
 // startActiveMQ starts a real broker, or skips the test where there is none;
 // in CI, where there must be one, it fails.
-func startActiveMQ(t *testing.T, o brokertest.Options) *brokertest.Broker {
+func startActiveMQ(t testing.TB, o brokertest.Options) *brokertest.Broker {
 	t.Helper()
 	b, err := brokertest.StartActiveMQ(t.Context(), o)
 	if errors.Is(err, brokertest.ErrNoActiveMQ) && os.Getenv("GCTAP_REQUIRE_ACTIVEMQ") == "" {
@@ -108,7 +108,7 @@ func (l *load) during(n int64) {
 	}
 }
 
-func reconnecting(t *testing.T, broker *brokertest.Broker) *link.Conn {
+func reconnecting(t testing.TB, broker *brokertest.Broker) *link.Conn {
 	t.Helper()
 	b, err := link.ParseBroker(broker.URL())
 	if err != nil {
