@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"slices"
 	"time"
 
 	"gctap/capture"
@@ -15,6 +16,8 @@ type Agent struct {
 	Since     time.Duration
 	Seq       int64 // of the event that told it
 
+	dialogs  []string // those that the agent was told of last
+	command  int64    // seq of the last command about the agent
 	last     step
 	stimulus *Stimulus // the last that came for the agent
 }
@@ -48,10 +51,32 @@ func (f *Flow) touchAgent(id string) *Agent {
 func (f *Flow) learnAgent(msg *decode.Message) {
 	if (msg.Name == "Login" || msg.Name == "MobileAgentLogin") && msg.Agent != "" {
 		if ext := msg.Text("extension"); ext != "" {
-			f.touchAgent(msg.Agent).Extension = ext
+			f.sits(f.touchAgent(msg.Agent), ext)
 		}
 	}
 }
+
+// sits notes at which extension an agent is.
+func (f *Flow) sits(a *Agent, extension string) {
+	if a.Extension != extension {
+		a.Extension = extension
+		f.phones.put(extension, a.ID)
+	}
+}
+
+// hears notes that an agent is told of a dialog.
+func (a *Agent) hears(dialog string) {
+	if slices.Contains(a.dialogs, dialog) {
+		return
+	}
+	if len(a.dialogs) == dialogsKept {
+		a.dialogs = slices.Delete(a.dialogs, 0, 1)
+	}
+	a.dialogs = append(a.dialogs, dialog)
+}
+
+// dialogsKept is how many dialogs of an agent a supervisor's command can touch.
+const dialogsKept = 8
 
 // agentEvent follows the states of agents.
 func (f *Flow) agentEvent(rec *capture.Record, msg *decode.Message, facts *Facts) {
@@ -64,7 +89,7 @@ func (f *Flow) agentEvent(rec *capture.Record, msg *decode.Message, facts *Facts
 	}
 	a := f.touchAgent(facts.Subject)
 	if ext := msg.Text("extension"); ext != "" {
-		a.Extension = ext
+		f.sits(a, ext)
 	}
 	now := step{state, msg.Text("reasonCode"), msg.Text("stateChangeTime"), facts.Conversation}
 	if before := a.last; before.receiver != now.receiver {

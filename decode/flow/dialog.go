@@ -72,15 +72,21 @@ func (c *Call) command(x *Exchange) {
 }
 
 // cause returns the last command of the call that brings it about that the
-// receiver is told this state; nil when none does. What ends a call for others
-// ends it at once.
-func (c *Call) cause(receiver, state string, now time.Duration, o *Options) *Exchange {
+// receiver is told this state of the dialog; nil when none does. What ends a
+// call for others ends it at once. What an agent is told of a dialog right
+// after its own command on it comes from that, be it in the table or not: the
+// rows do not list everything (ConsultCall puts the main call on hold).
+func (c *Call) cause(receiver, dialog, state string, now time.Duration, o *Options) *Exchange {
 	for _, x := range slices.Backward(c.commands) {
+		if x.Outcome == Failed {
+			continue
+		}
 		window := o.Window
-		if x.Agent != receiver && state == "DROPPED" {
+		if x.Agent != receiver && x.Dialog == dialog && state == "DROPPED" {
 			window = o.Late
 		}
-		if now-x.At <= window && x.Outcome != Failed && brings(x, receiver, state) {
+		own := x.Agent == receiver && x.Dialog == dialog && state != "DROPPED" && state != "FAILED"
+		if now-x.At <= window && (own || brings(x, receiver, dialog, state)) {
 			return x
 		}
 	}
@@ -112,7 +118,9 @@ func (f *Flow) link(d, e *Dialog) {
 	}
 	into.Dialogs = append(into.Dialogs, from.Dialogs...)
 	for _, x := range from.commands {
-		x.call = into
+		if x.call == from {
+			x.call = into
+		}
 		into.command(x)
 	}
 	slices.SortFunc(into.commands, func(a, b *Exchange) int { return int(a.Seq - b.Seq) })
@@ -140,6 +148,7 @@ func (f *Flow) dialogEvent(rec *capture.Record, msg *decode.Message, facts *Fact
 	}
 	f.linkCommand(facts, msg, d, born)
 	facts.Dialog, facts.Call = d, d.call
+	f.touchAgent(facts.Conversation).hears(id)
 	f.describe(d, msg, facts.Conversation)
 	if isCallEvent(msg.Name) {
 		f.judge(rec, msg, facts, d, born)
@@ -215,7 +224,7 @@ func (f *Flow) judge(rec *capture.Record, msg *decode.Message, facts *Facts, d *
 	if facts.By != nil {
 		return
 	}
-	if facts.By = c.cause(facts.Conversation, state, f.now, &f.opts); facts.By != nil {
+	if facts.By = c.cause(facts.Conversation, d.ID, state, f.now, &f.opts); facts.By != nil {
 		return
 	}
 	if n := len(c.commands); born && n > 0 {
@@ -271,11 +280,9 @@ func (f *Flow) progress(rec *capture.Record, msg *decode.Message, facts *Facts, 
 	if len(d.States) < commandsKept || d.States[facts.Conversation] != "" {
 		d.States[facts.Conversation] = state
 	}
-	if state != "DROPPED" && state != "FAILED" && state != "NOT_FOUND" {
-		return
-	}
 	for _, s := range d.States {
 		if s != "DROPPED" && s != "FAILED" && s != "NOT_FOUND" {
+			d.Ended = 0 // a transfer may bring a call to life again
 			return
 		}
 	}

@@ -184,13 +184,37 @@ func (f *Flow) command(rec *capture.Record, msg *decode.Message, facts *Facts) {
 	facts.Opened = x
 	f.open.add(x)
 	f.learnAgent(msg)
+	if x.Agent != "" {
+		f.touchAgent(x.Agent).command = x.Seq
+	}
 	if x.Dialog != "" {
 		facts.Dialog = f.touchDialog(x.Dialog)
 		facts.Call = facts.Dialog.call
 		x.call = facts.Call
 		x.call.command(x)
 	}
+	f.meddle(x)
 	facts.Uses = f.births.uses(facts.Conversation, msg)
+}
+
+// meddle notes a supervisor's command with the calls of the agent whose
+// extension it names: it changes them too.
+func (f *Flow) meddle(x *Exchange) {
+	if x.spec == nil || !hasRole(x.spec, decode.Agent) {
+		return
+	}
+	for _, number := range x.Numbers {
+		id, _ := f.phones.get(number)
+		a := f.Agent(id)
+		if a == nil {
+			continue
+		}
+		for _, dialog := range a.dialogs {
+			if d := f.Dialog(dialog); d != nil && d.Ended == 0 {
+				d.call.command(x)
+			}
+		}
+	}
 }
 
 // numbers returns the extensions and numbers a command names.
@@ -251,7 +275,7 @@ func (f *Flow) answered(rec *capture.Record, msg *decode.Message, facts *Facts, 
 }
 
 // refused finds the command that an Error event answers: the one whose row
-// lists the code, else the oldest that has no answer yet. GC passes codes of
+// lists the code, else the oldest that waits for an answer. GC passes codes of
 // Finesse on that no document lists.
 func (f *Flow) refused(msg *decode.Message, facts *Facts) *Exchange {
 	code := msg.Text("errorCode")
@@ -262,7 +286,7 @@ func (f *Flow) refused(msg *decode.Message, facts *Facts) *Exchange {
 		}
 		if slices.ContainsFunc(x.spec.Errors, func(e string) bool { return strings.EqualFold(e, code) }) {
 			listed = append(listed, x)
-		} else if !unasked(code) {
+		} else if len(x.rest) > 0 && !unasked(code) {
 			waiting = append(waiting, x)
 		}
 	}
@@ -284,15 +308,21 @@ func unasked(code string) bool { return strings.EqualFold(code, "SESSION_INVALID
 func (f *Flow) expected(candidates []*Exchange, msg *decode.Message, facts *Facts, dialog string, fresh bool) *Exchange {
 	var fit []*Exchange
 	for _, x := range candidates {
-		if x.expects(msg) >= 0 && f.concerns(x, facts, msg, dialog, fresh) {
+		if x.expects(msg, f.isLast(x)) >= 0 && f.concerns(x, facts, msg, dialog, fresh) {
 			fit = append(fit, x)
 		}
 	}
 	x := f.open.pick(fit, f.now)
 	if x != nil {
-		x.rest = consumed(x.rest, x.expects(msg))
+		x.rest = consumed(x.rest, x.expects(msg, f.isLast(x)))
 	}
 	return x
+}
+
+// isLast reports whether x is its agent's last command.
+func (f *Flow) isLast(x *Exchange) bool {
+	a := f.Agent(x.Agent)
+	return a == nil || a.command == x.Seq
 }
 
 // concerns reports whether an event may answer x as far as agents and dialogs

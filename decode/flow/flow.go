@@ -58,6 +58,7 @@ type Flow struct {
 	open    *openExchanges
 	dialogs *aging[string, *Dialog]
 	agents  *aging[string, *Agent]
+	phones  *aging[string, string] // extension: the agent who is logged in there
 	births  *birthplaces
 	dropped int64 // what the limits drove out
 }
@@ -89,6 +90,7 @@ func New(o Options) *Flow {
 	f.open = newOpenExchanges(o)
 	f.dialogs = newAging(o.Limit, func(string, *Dialog) { f.dropped++ })
 	f.agents = newAging(o.Limit, func(string, *Agent) { f.dropped++ })
+	f.phones = newAging[string, string](o.Limit, nil)
 	f.births = newBirthplaces(o.Limit)
 	return f
 }

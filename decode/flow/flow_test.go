@@ -158,8 +158,10 @@ func TestConsultAndTransferAreOneCall(t *testing.T) {
 		> TransferCall#1001 3002,700
 		`+inbound("1001", "DROPPED", "700", "ani=42512")+`
 		< T1 1001#ConsultCall#DROPPED#AssDialogID:800#3001#ani=3001#A B
+		`+strings.ReplaceAll(inbound("1002", "DROPPED", "800", "ani=3001|associatedDialogId=700"), "42512", "3001")+`
+		`+inbound("1002", "ACTIVE", "700", "ani=42512")+`
 		+15s
-		`+inbound("1002", "DROPPED", "800", "ani=42512"))
+		`+inbound("1002", "DROPPED", "700", "ani=42512"))
 	want(t, got, `
 		1 Login
 		2 Login
@@ -173,7 +175,9 @@ func TestConsultAndTransferAreOneCall(t *testing.T) {
 		10 TransferCall uses(700)
 		11 InboundCall answers 10 answered 100ms over
 		12 ConsultCall answers 10
-		13 InboundCall outside(hangup 3001) over
+		13 InboundCall by 10 over
+		14 InboundCall by 10
+		15 InboundCall outside(hangup 42512) over
 		end: Login 1 unanswered
 		end: Login 2 unanswered
 		end: ConsultCall 4 answered

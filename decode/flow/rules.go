@@ -41,9 +41,16 @@ func hasRole(spec *decode.Spec, role decode.Role) bool {
 	return slices.ContainsFunc(spec.Expects, func(s decode.Sequence) bool { return s.For == role })
 }
 
-// expects returns the first event that x still expects and msg is; -1: none.
-func (x *Exchange) expects(msg *decode.Message) int {
-	return slices.IndexFunc(x.rest, func(e expectation) bool { return e.Matches(msg) })
+// expects returns the first event that x still expects and msg is; -1: none. A
+// row that expects some state beside other events means neither the state that
+// announces the next call nor, once it is answered, one that comes after a
+// later command of the agent.
+func (x *Exchange) expects(msg *decode.Message, last bool) int {
+	vague := msg.Name == "State" && len(expectations(x.spec)) > 1 &&
+		(strings.HasPrefix(State(msg), "RESERVED") || x.Outcome != Waiting && !last)
+	return slices.IndexFunc(x.rest, func(e expectation) bool {
+		return e.Matches(msg) && !(vague && e.Value == "")
+	})
 }
 
 // consumed takes the i-th expectation out, and those that stood for it.
@@ -55,9 +62,11 @@ func consumed(rest []expectation, i int) []expectation {
 }
 
 // brings reports whether a command brings about that an agent is told this
-// state of a call: its own agent by what its row says, another one by what it
-// says for the other side, or because the call is one.
-func brings(x *Exchange, receiver, state string) bool {
+// state of a dialog. Its own agent is told what its row says. Others are told
+// the same, but that a dialog has ended only when the command ends it for all,
+// says so of the other side, or goes on with another dialog of the call: a
+// transfer drops the consultation.
+func brings(x *Exchange, receiver, dialog, state string) bool {
 	if x.spec == nil {
 		return false
 	}
@@ -79,7 +88,8 @@ func brings(x *Exchange, receiver, state string) bool {
 	if receiver == x.Agent || state != "DROPPED" {
 		return tells
 	}
-	return tells && (!goesOn || hasRole(x.spec, decode.Agent))
+	another := x.Dialog != "" && x.Dialog != dialog
+	return tells && (!goesOn || another || hasRole(x.spec, decode.Agent))
 }
 
 // isCallEvent reports whether events of a name tell how a call goes on.
