@@ -1,0 +1,387 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"gctap/capture"
+	"gctap/decode"
+	"gctap/decode/flow"
+)
+
+// Sync says what a command waits for.
+type Sync string
+
+// The ways to keep commands in step with the recording.
+const (
+	SyncClock Sync = "clock" // its time
+	SyncCause Sync = "cause" // the events it followed
+	SyncBoth  Sync = "both"  // both
+)
+
+// Stimuli says where the outside world of a replay comes from.
+type Stimuli string
+
+// The ways to get stimuli.
+const (
+	StimulusNone Stimuli = "none" // somebody sees to them, or they stay away
+	StimulusCall Stimuli = "call" // PlayOptions.Stimulate is called for each when it is due
+)
+
+// Unmapped says what happens to a conversation whose next command cannot be
+// written.
+type Unmapped string
+
+// The ways to go on.
+const (
+	StopConversation Unmapped = "stop"
+	SkipCommand      Unmapped = "skip"
+	FailReplay       Unmapped = "fail"
+)
+
+// Defaults of PlayOptions.
+const (
+	DefaultTimeout = 5 * time.Second
+	impatient      = 200 * time.Millisecond // for a cause that failed to come once
+)
+
+// PlayOptions say how a plan is played.
+type PlayOptions struct {
+	Run         string // part of the names of the replay's own topics
+	Sync        Sync   // "": SyncBoth
+	Speed       float64
+	Timeout     time.Duration // for a cause; 0: DefaultTimeout
+	Queue       string        // all commands go here; "": where they went, mapped
+	Map         Mapping
+	Credentials Credentials
+	OnUnmapped  Unmapped // "": StopConversation
+	Decode      decode.Options
+
+	// Stimulate brings a stimulus about when it is due; nil: nobody does. It
+	// must not wait for what follows from it.
+	Stimulate func(context.Context, Stimulus) error
+	// Offer is handed all that is sent, received and noted, in order.
+	Offer func(capture.Delivery)
+	// Progress, if not nil, is told where the replay stands whenever that
+	// changes. It must return at once.
+	Progress func(Progress)
+}
+
+// Progress is where a replay stands.
+type Progress struct {
+	Sent, Steps int
+	Received    int
+	Waiting     int           // conversations that wait for an event
+	Waits       string        // what one of them waits for
+	Behind      time.Duration // how much later than due the last command was sent
+}
+
+// Result is how a replay went.
+type Result struct {
+	Sent, Received, Skipped int
+	Stimuli                 int // brought about by the replay
+	Stopped                 []Stopped
+	Missed                  []Missed
+	Unsent                  []Unsent
+	Behind                  []time.Duration // of each command sent: sent minus due
+	IDs                     map[string]string
+	Map                     Mapping
+	Took                    time.Duration
+	Interrupted             bool
+}
+
+// Complete reports whether every command was sent and every awaited event came.
+func (r *Result) Complete() bool {
+	return len(r.Stopped) == 0 && len(r.Missed) == 0 && r.Skipped == 0 && len(r.Unsent) == 0 && !r.Interrupted
+}
+
+// Stopped is a conversation that was not played to its end.
+type Stopped struct {
+	Conversation string
+	Seq          int64 // of the first command, in the recording, that was not sent; 0: all were
+	Left         int   // commands not sent
+	Reason       string
+}
+
+// Missed is an event that a command waited for in vain; the command was sent
+// all the same.
+type Missed struct {
+	Conversation string
+	Cause        Cause
+	Before       int64 // seq, in the recording, of the command; 0: the end
+}
+
+// Play plays a plan over a link and returns when every conversation came to
+// its end, ctx is done, or the link is given up. The Result is whole in each
+// case, and all that was received has been offered.
+func Play(ctx context.Context, link capture.Link, plan *Plan, opts PlayOptions) (*Result, error) {
+	p := newPlayer(link, plan, opts)
+	cancel, err := p.listen(ctx)
+	if err != nil {
+		return p.result, err
+	}
+	err = p.run(ctx)
+	cancel()
+	p.drain()
+	return p.result, err
+}
+
+// player is a replay under way. One goroutine, that of Play, owns all of it
+// but the inbox.
+type player struct {
+	link   capture.Link
+	plan   *Plan
+	opts   PlayOptions
+	write  writer
+	flow   *flow.Flow
+	result *Result
+	start  time.Time
+
+	agentsBack, destsBack map[string]string // the replay's names to the recording's
+	idsBack               map[string]string
+	commands              map[int64]int64 // seq of a sent command here, and in the recording
+	seq                   int64
+	counts                map[string]map[Event]int // by conversation of the recording
+	short                 map[string]map[Event]int // events that failed to come
+
+	lanes   []*lane
+	timers  timers
+	waiters map[string][]*lane // by conversation whose events they wait for
+	left    int                // conversations that go on
+	done    []bool             // by step: sent, or given up
+	sent    []bool             // by step
+	turn    int                // the first step that is not done
+	queued  map[int][]*lane    // by step: whose turn comes then
+	nudged  []string           // conversations that sent or gave up something
+
+	mu    sync.Mutex
+	inbox []capture.Delivery
+	wake  chan struct{}
+}
+
+func newPlayer(link capture.Link, plan *Plan, opts PlayOptions) *player {
+	if opts.Sync == "" {
+		opts.Sync = SyncBoth
+	}
+	if opts.Speed <= 0 {
+		opts.Speed = 1
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = DefaultTimeout
+	}
+	if opts.OnUnmapped == "" {
+		opts.OnUnmapped = StopConversation
+	}
+	if opts.Offer == nil {
+		opts.Offer = func(capture.Delivery) {}
+	}
+	names := opts.Map.clone()
+	names.own(plan.Topics, opts.Run)
+	p := &player{
+		link: link, plan: plan, opts: opts, flow: flow.New(flow.Options{}),
+		write:      writer{names: names, credentials: opts.Credentials, ids: map[string]string{}, queue: opts.Queue, decode: opts.Decode},
+		agentsBack: inverse(names.Agents), destsBack: inverse(names.Dests), idsBack: map[string]string{},
+		commands: map[int64]int64{}, counts: map[string]map[Event]int{}, short: map[string]map[Event]int{},
+		done: make([]bool, len(plan.Steps)), sent: make([]bool, len(plan.Steps)),
+		queued: map[int][]*lane{}, waiters: map[string][]*lane{}, wake: make(chan struct{}, 1),
+		result: &Result{Map: names, Unsent: plan.Unsent},
+	}
+	p.result.IDs = p.write.ids
+	return p
+}
+
+// listen subscribes to the replay's own topics, in place of each client topic
+// of the recording.
+func (p *player) listen(ctx context.Context) (stop func(), err error) {
+	var cancels []func() error
+	stop = func() {
+		for _, cancel := range cancels {
+			_ = cancel() // the link may be gone; there is nothing left to end then
+		}
+	}
+	for _, topic := range p.plan.Topics {
+		to := "topic://" + p.write.names.Dests[topic]
+		cancel, err := p.link.Subscribe(ctx, capture.Subscription{Destination: to}, p.deliver)
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("listen on %s: %w", to, err)
+		}
+		cancels = append(cancels, cancel)
+	}
+	return stop, nil
+}
+
+// deliver is called on the goroutine that reads the connection.
+func (p *player) deliver(d capture.Delivery) {
+	p.mu.Lock()
+	p.inbox = append(p.inbox, d)
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *player) take() []capture.Delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	got := p.inbox
+	p.inbox = nil
+	return got
+}
+
+// drain offers what came last.
+func (p *player) drain() {
+	for _, d := range p.take() {
+		p.receive(d)
+	}
+}
+
+// run sends what is due and takes in what comes, until all lanes have ended.
+func (p *player) run(ctx context.Context) error {
+	p.start = time.Now()
+	defer func() { p.result.Took = time.Since(p.start) }()
+	m := p.write.names
+	p.offer(flow.Mapping{Agents: m.Agents, Exts: m.Exts, Dests: m.Dests}.Record(p.start))
+	p.makeLanes()
+	for _, l := range p.lanes {
+		if err := p.advance(ctx, l); err != nil {
+			return p.interrupted(err)
+		}
+	}
+	for p.left > 0 {
+		if err := p.settle(ctx); err != nil {
+			return p.interrupted(err)
+		}
+		if p.left == 0 {
+			break
+		}
+		if err := p.wait(ctx); err != nil {
+			return p.interrupted(err)
+		}
+		for _, d := range p.take() {
+			if err := p.follow(ctx, p.receive(d)); err != nil {
+				return p.interrupted(err)
+			}
+		}
+		if err := p.ring(ctx); err != nil {
+			return p.interrupted(err)
+		}
+	}
+	return nil
+}
+
+// settle does what has become possible by what was sent.
+func (p *player) settle(ctx context.Context) error {
+	for {
+		turn, nudged := p.turn, p.nudged
+		p.nudged = nil
+		if err := p.follow(ctx, nudged); err != nil {
+			return err
+		}
+		if err := p.pass(ctx); err != nil {
+			return err
+		}
+		if p.turn == turn && len(p.nudged) == 0 {
+			return nil
+		}
+	}
+}
+
+// wait returns when something came, a timer rings or the replay is over.
+func (p *player) wait(ctx context.Context) error {
+	var ring <-chan time.Time
+	if next, ok := p.timers.next(); ok {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
+		ring = timer.C
+	}
+	select {
+	case <-p.wake:
+	case <-ring:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-p.link.Done():
+		return fmt.Errorf("replay: connection lost: %w", cmpErr(p.link.Err(), errors.New("the link was closed")))
+	}
+	return nil
+}
+
+func cmpErr(err, or error) error {
+	if err != nil {
+		return err
+	}
+	return or
+}
+
+// interrupted stops all that is left.
+func (p *player) interrupted(err error) error {
+	p.result.Interrupted = true
+	for _, l := range p.lanes {
+		if !l.over {
+			p.stop(l, "the replay was interrupted")
+		}
+	}
+	return err
+}
+
+// ring advances the lanes whose timer is due.
+func (p *player) ring(ctx context.Context) error {
+	for {
+		next, ok := p.timers.next()
+		if !ok || next.After(time.Now()) {
+			return nil
+		}
+		if err := p.advance(ctx, p.timers.pop()); err != nil {
+			return err
+		}
+	}
+}
+
+// follow advances the lanes that waited for events of a conversation.
+func (p *player) follow(ctx context.Context, conversations []string) error {
+	for _, c := range conversations {
+		lanes := p.waiters[c]
+		delete(p.waiters, c)
+		for _, l := range lanes {
+			if err := p.advance(ctx, l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// timeless reports whether the recorded times count for nothing.
+func (p *player) timeless() bool { return p.opts.Sync == SyncCause || math.IsInf(p.opts.Speed, 1) }
+
+// due is the moment of a time of the recording.
+func (p *player) due(at time.Duration) time.Time {
+	if p.timeless() {
+		return p.start
+	}
+	return p.start.Add(time.Duration(float64(at) / p.opts.Speed))
+}
+
+func (p *player) offer(rec capture.Record) { p.opts.Offer(capture.Delivery{Record: rec}) }
+
+func (p *player) progress() {
+	if p.opts.Progress == nil {
+		return
+	}
+	s := Progress{Sent: p.result.Sent, Steps: len(p.plan.Steps), Received: p.result.Received}
+	if n := len(p.result.Behind); n > 0 {
+		s.Behind = p.result.Behind[n-1]
+	}
+	for _, l := range p.lanes {
+		if !l.over && len(l.waits) > 0 {
+			s.Waiting++
+			s.Waits = l.waits
+		}
+	}
+	p.opts.Progress(s)
+}

@@ -1,0 +1,202 @@
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"gctap/decode/flow"
+)
+
+// String writes an event as people name it.
+func (e Event) String() string {
+	s := e.Name
+	if e.State != "" {
+		s += " " + e.State
+	}
+	if e.Dialog != "" {
+		s += " of " + e.Dialog
+	}
+	return s
+}
+
+// String says what is waited for.
+func (c Cause) String() string {
+	switch c.Kind {
+	case ByBirth:
+		return fmt.Sprintf("id %s from #%d", c.ID, c.Seq)
+	default:
+		return fmt.Sprintf("%s #%d %s", c.Kind, c.Seq, c.Event)
+	}
+}
+
+// WriteText writes the plan for people: every command with its time and
+// causes, the graph of ids, the stimuli, and how long a replay takes.
+func (p *Plan) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "plan: %d commands in %d conversations, %d stimuli, %s at speed 1\n",
+		len(p.Steps), len(p.Conversations), len(p.Stimuli), p.Span.Round(time.Millisecond))
+	for i := range p.Steps {
+		p.Steps[i].write(&b)
+	}
+	p.writeIDs(&b)
+	p.writeStimuli(&b)
+	for _, u := range p.Unsent {
+		fmt.Fprintf(&b, "not sent   #%d: %s\n", u.Seq, u.Reason)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (s *Step) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%12s #%-6d %-16s %s", clock(s.At), s.Record.Seq, s.Conversation, s.Name)
+	for _, use := range s.Uses {
+		fmt.Fprintf(b, " %s=%s", use.Path, use.Value)
+	}
+	if s.Secret {
+		b.WriteString(" (password to fill in)")
+	}
+	if s.Blocked != "" {
+		fmt.Fprintf(b, " NOT SENT: %s", s.Blocked)
+	}
+	b.WriteByte('\n')
+	for _, c := range s.Causes {
+		fmt.Fprintf(b, "%21s after %s\n", "", c)
+	}
+}
+
+// clock writes a time since the start with milliseconds.
+func clock(d time.Duration) string { return fmt.Sprintf("%.3fs", d.Seconds()) }
+
+// writeIDs writes where each id is born and which commands use it.
+func (p *Plan) writeIDs(b *strings.Builder) {
+	users := map[string][]int64{}
+	for i := range p.Steps {
+		for _, use := range p.Steps[i].Uses {
+			users[use.Value] = append(users[use.Value], p.Steps[i].Record.Seq)
+		}
+	}
+	keys := make([]flow.Key, 0, len(p.Births))
+	for key, id := range p.Births {
+		if len(users[id]) > 0 {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b flow.Key) int {
+		if c := strings.Compare(p.Births[a], p.Births[b]); c != 0 {
+			return c
+		}
+		return strings.Compare(a.String(), b.String())
+	})
+	last := ""
+	for _, key := range keys {
+		id := p.Births[key]
+		if id != last {
+			fmt.Fprintf(b, "id         %s, used by %s\n", id, numbered(users[id]))
+			last = id
+		}
+		fmt.Fprintf(b, "           born at %s\n", key)
+	}
+}
+
+func numbered(seqs []int64) string {
+	texts := make([]string, len(seqs))
+	for i, n := range seqs {
+		texts[i] = fmt.Sprintf("#%d", n)
+	}
+	return strings.Join(texts, " ")
+}
+
+func (p *Plan) writeStimuli(b *strings.Builder) {
+	for i := range p.Stimuli {
+		s := &p.Stimuli[i]
+		fmt.Fprintf(b, "stimulus   %s #%d %s", clock(s.Due), s.Seq, waitsFor(s))
+		if len(s.Dependents) > 0 {
+			seqs := make([]int64, len(s.Dependents))
+			for j, n := range s.Dependents {
+				seqs[j] = p.Steps[n].Record.Seq
+			}
+			fmt.Fprintf(b, "; needed by %s", numbered(seqs))
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// stepJSON is a step as --dry-run --json prints it, one object a line.
+type stepJSON struct {
+	Seq          int64       `json:"seq"`
+	At           float64     `json:"at"` // seconds since the first command
+	Conversation string      `json:"conversation"`
+	Name         string      `json:"name"`
+	Causes       []causeJSON `json:"causes"`
+	Uses         []useJSON   `json:"uses"`
+	Password     bool        `json:"password"`
+	Blocked      string      `json:"blocked,omitempty"`
+}
+
+type causeJSON struct {
+	Kind     CauseKind `json:"kind"`
+	Seq      int64     `json:"seq"`
+	Event    string    `json:"event"`
+	Stimulus bool      `json:"stimulus"`
+}
+
+type useJSON struct {
+	Field string `json:"field"`
+	Value string `json:"value"`
+}
+
+type stimulusJSON struct {
+	Stimulus flow.StimulusKind `json:"stimulus"`
+	Seq      int64             `json:"seq"`
+	At       float64           `json:"at"`
+	Agent    string            `json:"agent"`
+	Number   string            `json:"number"`
+	Dialog   string            `json:"dialog"`
+	Needed   []int64           `json:"needed"` // seqs of the commands that wait for it
+}
+
+// WriteJSON writes one object for every step and then for every stimulus, a
+// line each.
+func (p *Plan) WriteJSON(w io.Writer) error {
+	out := json.NewEncoder(w)
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		j := stepJSON{Seq: s.Record.Seq, At: s.At.Seconds(), Conversation: s.Conversation, Name: s.Name, Password: s.Secret,
+			Blocked: s.Blocked, Causes: []causeJSON{}, Uses: []useJSON{}}
+		for _, c := range s.Causes {
+			j.Causes = append(j.Causes, causeJSON{c.Kind, c.Seq, c.Event.String(), c.Stimulus >= 0})
+		}
+		for _, u := range s.Uses {
+			j.Uses = append(j.Uses, useJSON{u.Path, u.Value})
+		}
+		if err := out.Encode(j); err != nil {
+			return err
+		}
+	}
+	for i := range p.Stimuli {
+		s := &p.Stimuli[i]
+		j := stimulusJSON{Stimulus: s.Kind, Seq: s.Seq, At: s.Due.Seconds(), Agent: s.Agent, Number: s.Number, Dialog: s.Dialog, Needed: []int64{}}
+		for _, n := range s.Dependents {
+			j.Needed = append(j.Needed, p.Steps[n].Record.Seq)
+		}
+		if err := out.Encode(j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NeedPasswords are the agents of the plan, in order, whose passwords are
+// masked.
+func (p *Plan) NeedPasswords() (agents []string) {
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Secret && s.Agent != "" && !slices.Contains(agents, s.Agent) {
+			agents = append(agents, s.Agent)
+		}
+	}
+	return agents
+}
