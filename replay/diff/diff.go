@@ -1,0 +1,265 @@
+// Package diff compares two sessions and says what the right one does
+// differently: conversation by conversation, message by message, field by
+// field.
+//
+// What differs from run to run by the protocol's own table is no difference:
+// times, passwords, topics. Ids of calls are compared through a mapping that
+// must be one to one. The order of participants and of call variables counts
+// for nothing, the order of events only where flow orders them: in one dialog,
+// in one agent's states, and among the answers of one command. The same input
+// gives the same bytes.
+//
+// Both sessions are held in memory, as bytes; their messages are decoded when
+// they are compared.
+package diff
+
+import (
+	"cmp"
+	"encoding/json"
+	"io"
+	"iter"
+	"slices"
+	"time"
+
+	"gctap/capture"
+	"gctap/decode"
+	"gctap/decode/flow"
+)
+
+// DefaultLate is how long after its command an event may come.
+const DefaultLate = 2 * time.Second
+
+// Options are the settings of Compare. The zero value is the default.
+type Options struct {
+	Late        time.Duration // 0: DefaultLate
+	Ignore      []string      // fields, as "reasonCode" or "State.reasonCode"
+	Map         flow.Mapping  // names of the left session to those of the right
+	Decode      decode.Options
+	FailLatency bool // a regressed latency makes the verdict different
+
+	Left, Right Name // of the sessions, for the report
+}
+
+// Name says which session a side is.
+type Name struct {
+	Session int64  `json:"session,omitempty"`
+	Name    string `json:"name"`
+}
+
+// Classes of a Difference.
+const (
+	Changed    = "changed"
+	Missing    = "missing"
+	Extra      = "extra"
+	Reordered  = "reordered"
+	Late       = "late"
+	Duplicated = "duplicated"
+)
+
+// Verdicts of a Report.
+const (
+	Same       = "same"
+	Different  = "different"
+	Incomplete = "incomplete" // no difference found, and the evidence has gaps
+)
+
+// A Report is what Compare found, in the form of `diff --format json`.
+type Report struct {
+	Verdict     string                       `json:"verdict"`
+	Incomplete  bool                         `json:"incomplete"`
+	Left        Side                         `json:"left"`
+	Right       Side                         `json:"right"`
+	Counts      Counts                       `json:"counts"`
+	Differences []Difference                 `json:"differences"`
+	Ignored     []Ignored                    `json:"ignored"`
+	IDs         map[string]map[string]string `json:"ids"`
+	Latency     []Latency                    `json:"latency"`
+}
+
+// A Side is one of the sessions.
+type Side struct {
+	Name
+	Messages int    `json:"messages"`
+	Commands int    `json:"commands"`
+	Events   int    `json:"events"`
+	Gaps     int    `json:"gaps"`
+	Stopped  []Stop `json:"stopped,omitempty"` // conversations that a replay did not play to the end
+}
+
+// A Stop is a conversation that a replay did not play to its end.
+type Stop struct {
+	Conversation string `json:"conversation"`
+	Reason       string `json:"reason"`
+}
+
+// Counts are the messages by class. A message that differs in several ways
+// counts in each.
+type Counts struct {
+	Matched    int `json:"matched"`
+	Changed    int `json:"changed"`
+	Missing    int `json:"missing"`
+	Extra      int `json:"extra"`
+	Reordered  int `json:"reordered"`
+	Late       int `json:"late"`
+	Duplicated int `json:"duplicated"`
+}
+
+// A Difference is one message that the right session has differently.
+type Difference struct {
+	Class        string        `json:"class"`
+	Conversation string        `json:"conversation"`
+	Name         string        `json:"name"`
+	Left         *int64        `json:"left"` // seq; null where absent
+	Right        *int64        `json:"right"`
+	Fields       []FieldChange `json:"fields,omitempty"`
+	Why          string        `json:"why"`
+
+	state string // for grouping
+	order int64
+}
+
+// A FieldChange is a field with another value; null where it is absent.
+type FieldChange struct {
+	Field string  `json:"field"`
+	Left  *string `json:"left"`
+	Right *string `json:"right"`
+}
+
+// Ignored is how many values differ that a rule leaves out.
+type Ignored struct {
+	Rule  string `json:"rule"`
+	Count int    `json:"count"`
+}
+
+// Compare reads both sessions and compares them.
+func Compare(left, right iter.Seq2[capture.Record, error], opts Options) (*Report, error) {
+	if opts.Late <= 0 {
+		opts.Late = DefaultLate
+	}
+	l, err := readSide(left, opts)
+	if err != nil {
+		return nil, err
+	}
+	r, err := readSide(right, opts)
+	if err != nil {
+		return nil, err
+	}
+	c := newComparison(l, r, opts)
+	c.compare()
+	return c.report(), nil
+}
+
+// comparison is a Compare under way.
+type comparison struct {
+	opts        Options
+	left, right *side
+	names       flow.Mapping
+	ids         *idMap
+	ignored     map[string]int
+	counts      Counts
+	differences []Difference
+	latencies   map[string]*samples
+	partner     map[*entry]*entry // of the commands and events that were aligned
+	lost        map[string]bool   // left calls that the replay did not get through
+	cut         map[string]int64  // by left conversation: the last command that the right one played
+}
+
+func newComparison(l, r *side, opts Options) *comparison {
+	names := opts.Map
+	if r.mapping != nil {
+		names = merged(*r.mapping, opts.Map)
+	}
+	return &comparison{
+		opts: opts, left: l, right: r, names: names, ids: newIDMap(), ignored: map[string]int{},
+		latencies: map[string]*samples{}, partner: map[*entry]*entry{}, cut: map[string]int64{},
+	}
+}
+
+// merged adds the names of b to a; b's count.
+func merged(a, b flow.Mapping) flow.Mapping {
+	join := func(a, b map[string]string) map[string]string {
+		all := map[string]string{}
+		for k, v := range a {
+			all[k] = v
+		}
+		for k, v := range b {
+			all[k] = v
+		}
+		return all
+	}
+	return flow.Mapping{Agents: join(a.Agents, b.Agents), Exts: join(a.Exts, b.Exts), Dests: join(a.Dests, b.Dests)}
+}
+
+// compare pairs conversations and compares each pair, in the order of the left
+// session, those that only the right one has at the end.
+func (c *comparison) compare() {
+	pairs := c.pairConversations()
+	for _, stop := range c.right.stops {
+		for _, p := range pairs {
+			if p.right != nil && p.right.name == stop.Conversation && p.left != nil {
+				c.cut[p.left.name] = stop.After
+			}
+		}
+	}
+	aligned := make([][]pair, len(pairs))
+	for i, p := range pairs {
+		aligned[i] = c.alignCommands(p)
+	}
+	for i, p := range pairs {
+		aligned[i] = append(aligned[i], c.align(p)...)
+	}
+	for i, p := range pairs {
+		c.judge(p, aligned[i])
+	}
+	c.measure()
+}
+
+func (c *comparison) add(d Difference, order int64) {
+	d.order = order
+	switch d.Class {
+	case Changed:
+		c.counts.Changed++
+	case Missing:
+		c.counts.Missing++
+	case Extra:
+		c.counts.Extra++
+	case Reordered:
+		c.counts.Reordered++
+	case Late:
+		c.counts.Late++
+	case Duplicated:
+		c.counts.Duplicated++
+	}
+	c.differences = append(c.differences, d)
+}
+
+func (c *comparison) report() *Report {
+	r := &Report{
+		Left: c.left.summary(c.opts.Left), Right: c.right.summary(c.opts.Right), Counts: c.counts,
+		Differences: c.differences, Ignored: []Ignored{}, IDs: c.ids.report(), Latency: c.latencyReport(),
+	}
+	if r.Differences == nil {
+		r.Differences = []Difference{}
+	}
+	for rule, n := range c.ignored {
+		r.Ignored = append(r.Ignored, Ignored{rule, n})
+	}
+	slices.SortFunc(r.Ignored, func(a, b Ignored) int { return cmp.Compare(a.Rule, b.Rule) })
+	r.Incomplete = c.left.gaps+c.right.gaps+len(c.right.stops)+len(c.left.stops) > 0
+	r.Verdict = Same
+	regressed := slices.ContainsFunc(r.Latency, func(l Latency) bool { return l.Regressed })
+	switch {
+	case len(r.Differences) > 0 || c.opts.FailLatency && regressed:
+		r.Verdict = Different
+	case r.Incomplete:
+		r.Verdict = Incomplete
+	}
+	return r
+}
+
+// WriteJSON writes the report as one object with a line end.
+func (r *Report) WriteJSON(w io.Writer) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	return out.Encode(r)
+}
