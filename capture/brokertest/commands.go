@@ -148,12 +148,14 @@ func (c *client) send(f *frame.Frame) error {
 		return err
 	}
 	c.lastSent++
+	expires, _ := strconv.ParseInt(f.Header.Get("expires"), 10, 64)
 	_, length := f.Header.Contains(frame.ContentLength)
 	msg := &message{
 		id:         fmt.Sprintf("%s:-1:1:%d", c.session, c.lastSent),
 		to:         to,
 		body:       f.Body,
 		length:     length,
+		expires:    expires,
 		persistent: f.Header.Get("persistent") == "true",
 	}
 	if msg.headers, err = c.headers(f); err != nil {

@@ -85,7 +85,8 @@ type message struct {
 	original    string // STOMP's spelling; empty: none
 	headers     []string
 	body        []byte
-	length      bool // it was sent with content-length, and goes out with it
+	length      bool  // it was sent with content-length, and goes out with it
+	expires     int64 // ms since 1970; 0: never
 	persistent  bool
 	redelivered bool
 }
@@ -183,9 +184,17 @@ type delivery struct {
 	ack string
 }
 
+// expired reports whether a message's time is over.
+func (msg *message) expired() bool {
+	return msg.expires > 0 && msg.expires < time.Now().UnixMilli()
+}
+
 // route brings a message to where it was sent and where the broker copies it;
 // mu is held.
 func (m *memory) route(msg *message) {
+	if msg.expired() {
+		return
+	}
 	if msg.to.topic {
 		m.publish(msg)
 		return
@@ -262,7 +271,9 @@ func (m *memory) dispatch(q *queue) {
 		msg := q.waiting[0]
 		q.waiting[0] = nil
 		q.waiting = q.waiting[1:]
-		s.send(msg)
+		if !msg.expired() {
+			s.send(msg)
+		}
 	}
 }
 

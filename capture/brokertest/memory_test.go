@@ -1,6 +1,9 @@
 package brokertest_test
 
 import (
+	"fmt"
+	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,5 +59,107 @@ func TestCopiesHaveOneMessageID(t *testing.T) {
 	}
 	if got["topic://gctap.C"] != "queue://C" || got["queue://Consumer.x.VirtualTopic.Mirror.C"] != "topic://VirtualTopic.Mirror.C" {
 		t.Errorf("original destinations: %v", got)
+	}
+}
+
+// TestManyConsumersTakeEachMessageOnce: consumers come and go while producers
+// send; whoever leaves has acknowledged all it was given, or it comes again to
+// another. A subscriber of the mirror topic that never reads disturbs nobody.
+func TestManyConsumersTakeEachMessageOnce(t *testing.T) {
+	b, err := brokertest.Start(t.Context(), brokertest.Options{Mirror: true, PendingLimit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	w := &world{t: t, broker: b}
+	w.deaf().subscribe2("1", "/topic/VirtualTopic.Mirror.Q")
+
+	const producers, each, consumers, stints = 8, 300, 6, 5
+	var mu sync.Mutex
+	taken := map[string]int{}
+	all := make(chan struct{})
+	consume := func(most int) {
+		c := open(t, b)
+		enough := make(chan struct{})
+		n := 0
+		_, err := c.Subscribe(t.Context(), capture.Subscription{Destination: "queue://Q", Individual: true, Prefetch: 7}, func(d capture.Delivery) {
+			if n++; most > 0 && n > most {
+				return // not acknowledged: it comes again elsewhere
+			}
+			d.Ack()
+			mu.Lock()
+			defer mu.Unlock()
+			taken[d.Record.MessageID]++
+			if len(taken) == producers*each {
+				close(all)
+			}
+			if n == most {
+				close(enough)
+			}
+		})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		select {
+		case <-enough:
+		case <-all:
+		case <-time.After(patience):
+			t.Error("messages are missing")
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	var busy sync.WaitGroup
+	for range producers {
+		busy.Go(func() {
+			c := open(t, b)
+			for i := range each {
+				if err := c.Send(t.Context(), capture.Outgoing{To: "queue://Q", Body: fmt.Append(nil, i)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range consumers {
+		busy.Go(func() {
+			for stint := range stints {
+				consume(10 + i + stint)
+			}
+			consume(0) // to the end
+		})
+	}
+	busy.Wait()
+	for id, n := range taken {
+		if n != 1 {
+			t.Errorf("%s was taken %d times", id, n)
+		}
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	b, err := brokertest.Start(t.Context(), brokertest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	c := open(t, b)
+	if err := b.Refuse(true); err != nil {
+		t.Fatal(err)
+	}
+	if other, err := net.Dial("tcp", b.Addr()); err == nil {
+		other.Close()
+		t.Error("the port is open")
+	}
+	if err := c.Sync(t.Context()); err != nil {
+		t.Errorf("the connection there was: %v", err)
+	}
+	if err := b.Refuse(false); err != nil {
+		t.Fatal(err)
+	}
+	open(t, b)
+	if n := b.Connections(); n != 2 {
+		t.Errorf("%d connections", n)
 	}
 }

@@ -85,7 +85,7 @@ var rows = []row{
 		c.subscribe("1", "/topic/>")
 		c.subscribe("2", "/queue/Consumer.gctap.VirtualTopic.Mirror."+w.name("Q"))
 		c.send("SEND", "x", "destination", "/queue/"+w.name("Q"))
-		w.destinations(c, 2)
+		w.destinations(c, 3)
 	}},
 	{"a composite queue is copied to its topic", brokertest.Options{Composite: []string{"C"}}, func(w *world) {
 		c := w.client()
@@ -205,6 +205,21 @@ var rows = []row{
 		c.send("ABORT", "", "transaction", "b")
 		c.send("COMMIT", "", "transaction", "a")
 		w.frames(c, 1)
+	}},
+	{"what has expired is not delivered", plain, func(w *world) {
+		c := w.client()
+		c.subscribe("1", "/topic/"+w.name("t"))
+		for _, to := range []string{"/topic/t", "/queue/Q"} {
+			c.send("SEND", "old", "destination", to[:7]+w.name(to[7:]), "expires", "1000")
+			c.send("SEND", "new", "destination", to[:7]+w.name(to[7:]), "expires", "4102444800000")
+		}
+		w.frames(c, 1)
+		c.subscribe2("2", "/queue/"+w.name("Q"))
+		w.frames(c, 1)
+	}},
+	{"a client that promised heartbeats and is silent is cut off", plain, func(w *world) {
+		c := w.client("accept-version", "1.2", "heart-beat", "300,0")
+		w.frame(c.next())
 	}},
 	{"a temporary topic has a name for others", plain, func(w *world) {
 		a, b := w.client(), w.client()
@@ -327,9 +342,9 @@ func (w *world) wrong(command string, headers ...string) {
 // subscribers does not read for a while: 20 MB, more than the network buffers.
 func (w *world) slow() {
 	slow, sender := w.deaf(), w.client()
+	sender.subscribe("1", "/queue/"+w.name("ready"))
 	slow.subscribe2("1", "/topic/"+w.name("t"), "activemq.prefetchSize", "10", "activemq.maximumPendingMessageLimit", "20")
 	slow.send("SEND", "", "destination", "/queue/"+w.name("ready"))
-	sender.subscribe("1", "/queue/"+w.name("ready"))
 	sender.next()
 	for range 2000 {
 		sender.send("SEND", strings.Repeat("x", 10_000), "destination", "/topic/"+w.name("t"))

@@ -220,7 +220,7 @@ func TestCancelEndsASubscription(t *testing.T) {
 // The reader goes on while the broker reads nothing and every writer is stuck.
 func TestReaderNeverWaitsForTheWriter(t *testing.T) {
 	b := start(t, brokertest.Options{})
-	c := connect(t, b.URL(), func(c *Config) { c.Heartbeat, c.Timeout = -1, time.Millisecond })
+	c := connect(t, b.URL(), func(c *Config) { c.Heartbeat = -1 })
 	in := subscribe(t, c, capture.Subscription{Destination: "queue://Q", Individual: true, Prefetch: 1000})
 	for i := range 500 {
 		send(t, c, capture.Outgoing{To: "queue://Q", Body: fmt.Append(nil, i)})
@@ -249,6 +249,10 @@ func TestReaderNeverWaitsForTheWriter(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("a stuck Send ended with %v", err)
 		}
+	}
+	c.config.Timeout = time.Millisecond
+	if err := c.Close(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a stuck Close ended with %v", err)
 	}
 	b.Resume()
 }

@@ -84,7 +84,7 @@ var artemis = &dialect{
 	clock:            time.Millisecond,
 	lengthMeansBytes: true,
 	subscribe: func(h *frame.Header, prefetch, _ int) {
-		h.Add("consumer-window-size", fmt.Sprint(prefetch*1024))
+		h.Add("consumer-window-size", fmt.Sprint(prefetch*1024)) // in bytes
 	},
 }
 

@@ -188,19 +188,23 @@ func clean(err error, secrets []string) error {
 	if err == nil {
 		return nil
 	}
-	text := err.Error()
-	for _, secret := range secrets {
-		if secret != "" && len(secret) > 2 {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
+	text := scrub(err.Error(), secrets)
 	if text == err.Error() {
 		return err
 	}
-	var no *Refused
-	if errors.As(err, &no) {
-		no = &Refused{Asked: no.Asked, Message: text}
-		return &failure{text, no}
+	if no, ok := errors.AsType[*Refused](err); ok {
+		return &failure{text, &Refused{Asked: no.Asked, Message: scrub(no.Message, secrets)}}
 	}
 	return &failure{text, nil}
+}
+
+// scrub replaces secrets. One of a sign or two is left, for it would take the
+// text apart and is none.
+func scrub(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if len(secret) > 2 {
+			text = strings.ReplaceAll(text, secret, "***")
+		}
+	}
+	return text
 }

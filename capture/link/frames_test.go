@@ -67,6 +67,19 @@ func TestGuardStopsWhatIsTooBig(t *testing.T) {
 	}
 }
 
+// Whatever comes, the guard changes nothing of it (but for STOMP 1.0).
+func TestGuardChangesNothing(t *testing.T) {
+	piece := rapid.SampledFrom([]string{"\n", "\r\n", "\x00", ":", `\`, "MESSAGE", "content-length:", "3", "a:b\n", "\n\n", twoFrames})
+	rapid.Check(t, func(t *rapid.T) {
+		in := "\n" + strings.Join(rapid.SliceOf(piece).Draw(t, "pieces"), "")
+		slow := slowly[rapid.SampledFrom([]string{"whole", "one", "half"}).Draw(t, "reader")]
+		out, err := io.ReadAll(newGuard(slow(strings.NewReader(in)), 1<<40))
+		if string(out) != in || err != nil {
+			t.Errorf("%q came out as %q, %v", in, out, err)
+		}
+	})
+}
+
 // What is written in a version is read in that version, whatever it holds.
 func TestFramesComeBackAsTheyWere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -7,17 +7,17 @@
 // anew and says through OnState from when to when it was away. It knows nothing
 // of what the messages mean, and keeps none.
 //
-// Four goroutines serve a link. The reader takes frames off the connection and
+// Three goroutines serve a link. The reader takes frames off the connection and
 // calls every callback: deliver and OnState are never called at the same time,
 // and see messages and states in the order in which they happened. The writer
 // alone writes, many frames at once where they wait. The acknowledger turns
 // acknowledgements into frames, in batches. The reader waits for neither of
-// them, so a broker that stops reading cannot stop what is received. The fourth
-// ends waiting calls when their context does.
+// them, so a broker that stops reading cannot stop what is received.
 //
 // A link bounds what the broker must hold for it: every subscription has a
-// prefetch and, for topics, a limit after which the broker drops the oldest
-// rather than wait. A frame over the size limit ends the connection.
+// prefetch and, for topics, asks the broker to drop the oldest after a limit
+// rather than wait; ActiveMQ does so only where its own configuration has such a
+// limit too (dialect.go). A frame over the size limit ends the connection.
 package link
 
 import (

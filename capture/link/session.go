@@ -53,7 +53,7 @@ const queued = 256
 func newSession(c *Conn, nc net.Conn) *session {
 	s := &session{conn: c, net: nc, queue: make(chan *write, queued),
 		receipts: map[string]func(error){}, askeds: map[string]string{}, ended: make(chan struct{})}
-	s.acks.ready = make(chan struct{}, 1)
+	s.acks.ready, s.acks.order = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.guard = newGuard(readerFunc(s.receive), c.config.MaxFrame)
 	s.frames = frame.NewReaderSize(s.guard, 32<<10)
 	return s
@@ -356,6 +356,7 @@ func (s *session) writeAll(out *bufio.Writer, w *write) bool {
 // acks are acknowledgements that wait for the acknowledger. There are never
 // more than the subscriptions' prefetch allows.
 type acks struct {
+	order chan struct{} // of one: held from taking them until the writer has them
 	mu    sync.Mutex
 	wait  []*frame.Frame
 	ready chan struct{}
@@ -387,15 +388,25 @@ func (s *session) acknowledges() {
 		case <-s.ended:
 			return
 		}
-		data, err := s.encode(s.acks.take())
-		if err != nil || len(data) == 0 {
-			continue
-		}
-		select {
-		case s.queue <- &write{data: data}:
-		case <-s.ended:
+		if !s.flushAcks() {
 			return
 		}
+	}
+}
+
+// flushAcks gives what waits to the writer. False: the session has ended.
+func (s *session) flushAcks() bool {
+	s.acks.order <- struct{}{}
+	defer func() { <-s.acks.order }()
+	data, err := s.encode(s.acks.take())
+	if err != nil || len(data) == 0 {
+		return true
+	}
+	select {
+	case s.queue <- &write{data: data}:
+		return true
+	case <-s.ended:
+		return false
 	}
 }
 
@@ -404,6 +415,12 @@ func (s *session) acknowledges() {
 func (s *session) disconnect(timeout time.Duration) error {
 	ctx, stop := context.WithTimeout(context.Background(), timeout)
 	defer stop()
+	select {
+	case s.acks.order <- struct{}{}: // no acknowledgement may come after it
+		defer func() { <-s.acks.order }()
+	case <-ctx.Done():
+		return fmt.Errorf("disconnect: the connection is stuck: %w", context.Cause(ctx))
+	}
 	frames := s.acks.take()
 	err := s.request(ctx, "disconnect", append(frames, frame.New(frame.DISCONNECT))...)
 	if errors.Is(err, errGone) {
