@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,24 +15,53 @@ import (
 	"gctap/capture/brokertest"
 )
 
+// plainActiveMQ is the real broker without options that tests share: one takes
+// a second or more to start. They use names of their own and no faults.
+var plainActiveMQ struct {
+	once   sync.Once
+	broker *brokertest.Broker
+	err    error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if plainActiveMQ.broker != nil {
+		plainActiveMQ.broker.Close()
+	}
+	os.Exit(code)
+}
+
 // onBoth runs a test on the broker in process and on a real ActiveMQ. Where
 // there is none that half is skipped, but in a build job, which sets
 // GCTAP_REQUIRE_ACTIVEMQ.
 func onBoth(t *testing.T, o brokertest.Options, test func(t *testing.T, b *brokertest.Broker)) {
 	t.Run("process", func(t *testing.T) { test(t, start(t, o)) })
 	t.Run("activemq", func(t *testing.T) {
-		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer stop()
-		b, err := brokertest.StartActiveMQ(ctx, o)
+		b, err := realBroker(t, o)
 		if errors.Is(err, brokertest.ErrNoActiveMQ) && os.Getenv("GCTAP_REQUIRE_ACTIVEMQ") == "" {
 			t.Skip(err)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { b.Close() })
 		test(t, b)
 	})
+}
+
+func realBroker(t *testing.T, o brokertest.Options) (*brokertest.Broker, error) {
+	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer stop()
+	if reflect.DeepEqual(o, brokertest.Options{}) {
+		plainActiveMQ.once.Do(func() {
+			plainActiveMQ.broker, plainActiveMQ.err = brokertest.StartActiveMQ(ctx, o)
+		})
+		return plainActiveMQ.broker, plainActiveMQ.err
+	}
+	b, err := brokertest.StartActiveMQ(ctx, o)
+	if err == nil {
+		t.Cleanup(func() { b.Close() })
+	}
+	return b, err
 }
 
 // watch makes a link reconnect at once and returns where its states come.
@@ -146,16 +177,16 @@ func TestFrameOverTheLimitEndsTheConnection(t *testing.T) {
 	onBoth(t, brokertest.Options{}, func(t *testing.T, b *brokertest.Broker) {
 		states := make(chan State, 100)
 		c := connect(t, b.URL(), watch(states), func(c *Config) { c.MaxFrame = 10_000 })
-		in := subscribe(t, c, capture.Subscription{Destination: "topic://t"})
+		in := subscribe(t, c, capture.Subscription{Destination: "topic://big"})
 		until(t, states, Up)
 		other := connect(t, b.URL())
-		send(t, other, capture.Outgoing{To: "topic://t", Body: make([]byte, 20_000)})
+		send(t, other, capture.Outgoing{To: "topic://big", Body: make([]byte, 20_000)})
 		down := until(t, states, Down)[0]
 		if big, ok := errors.AsType[*TooBig](down.Err); !ok || big.Max != 10_000 {
 			t.Errorf("got %v", down.Err)
 		}
 		until(t, states, Up)
-		send(t, other, capture.Outgoing{To: "topic://t", Body: []byte("small")})
+		send(t, other, capture.Outgoing{To: "topic://big", Body: []byte("small")})
 		if d := in.next(t); string(d.Record.Body) != "small" {
 			t.Errorf("got %.20q", d.Record.Body)
 		}
@@ -178,9 +209,9 @@ func TestBrowseEnds(t *testing.T) {
 	onBoth(t, brokertest.Options{}, func(t *testing.T, b *brokertest.Broker) {
 		c := connect(t, b.URL())
 		for i := range 3 {
-			send(t, c, capture.Outgoing{To: "queue://Q", Body: fmt.Append(nil, i)})
+			send(t, c, capture.Outgoing{To: "queue://browsed", Body: fmt.Append(nil, i)})
 		}
-		in := subscribe(t, c, capture.Subscription{Destination: "queue://Q", Browse: true})
+		in := subscribe(t, c, capture.Subscription{Destination: "queue://browsed", Browse: true})
 		for i := range 3 {
 			if d := in.next(t); string(d.Record.Body) != fmt.Sprint(i) || d.Ack != nil {
 				t.Errorf("got %q", d.Record.Body)
@@ -188,6 +219,10 @@ func TestBrowseEnds(t *testing.T) {
 		}
 		if d := in.next(t); !BrowseEnd(&d.Record) {
 			t.Errorf("got %+v", d.Record)
+		}
+		taken := subscribe(t, connect(t, b.URL()), capture.Subscription{Destination: "queue://browsed"})
+		for range 3 {
+			taken.next(t)
 		}
 	})
 }
@@ -197,11 +232,11 @@ func TestCancelEndsASubscription(t *testing.T) {
 	onBoth(t, brokertest.Options{}, func(t *testing.T, b *brokertest.Broker) {
 		c := connect(t, b.URL())
 		first := make(inbox, 10)
-		cancel, err := c.Subscribe(t.Context(), capture.Subscription{Destination: "queue://Q"}, func(d capture.Delivery) { first <- d })
+		cancel, err := c.Subscribe(t.Context(), capture.Subscription{Destination: "queue://cancelled"}, func(d capture.Delivery) { first <- d })
 		if err != nil {
 			t.Fatal(err)
 		}
-		send(t, c, capture.Outgoing{To: "queue://Q", Body: []byte("1")})
+		send(t, c, capture.Outgoing{To: "queue://cancelled", Body: []byte("1")})
 		first.next(t)
 		if err := cancel(); err != nil {
 			t.Fatal(err)
@@ -209,8 +244,8 @@ func TestCancelEndsASubscription(t *testing.T) {
 		if err := cancel(); err != nil {
 			t.Errorf("again: %v", err)
 		}
-		send(t, c, capture.Outgoing{To: "queue://Q", Body: []byte("2")})
-		second := subscribe(t, c, capture.Subscription{Destination: "queue://Q"})
+		send(t, c, capture.Outgoing{To: "queue://cancelled", Body: []byte("2")})
+		second := subscribe(t, c, capture.Subscription{Destination: "queue://cancelled"})
 		if d := second.next(t); string(d.Record.Body) != "2" || len(first) > 0 {
 			t.Errorf("got %q; %d went to the cancelled one", d.Record.Body, len(first))
 		}
