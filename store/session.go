@@ -68,6 +68,14 @@ type Session struct {
 // Messages is the number of records that stand for a message.
 func (s *Session) Messages() int64 { return s.Commands + s.Events + s.Peers }
 
+// Plus returns counts that are the sums of both sessions', and nothing else.
+func (s *Session) Plus(other Session) Session {
+	return Session{
+		Commands: s.Commands + other.Commands, Events: s.Events + other.Events, Peers: s.Peers + other.Peers,
+		Gaps: s.Gaps + other.Gaps, Notes: s.Notes + other.Notes, Lost: s.Lost + other.Lost,
+	}
+}
+
 // Crashed reports whether the writer died without ending the session.
 func (s *Session) Crashed() bool { return s.EndReason == EndCrash || s.EndedAt == nil && !s.Live }
 

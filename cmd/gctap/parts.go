@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -104,7 +105,7 @@ func (p *partedSink) roll(ctx context.Context) error {
 		return err
 	}
 	ended := p.part
-	p.add(ended.Session())
+	p.total = p.total.Plus(ended.Session())
 	p.part, p.n, p.began, p.size = next, p.n+1, time.Now(), 0
 	for dest, c := range p.latest {
 		p.before[dest] = c
@@ -120,21 +121,14 @@ func (p *partedSink) roll(ctx context.Context) error {
 	return nil
 }
 
-func (p *partedSink) add(s store.Session) {
-	p.total.Commands += s.Commands
-	p.total.Events += s.Events
-	p.total.Peers += s.Peers
-	p.total.Gaps += s.Gaps
-}
+func (p *partedSink) current() store.Session { return p.part.Session() }
 
-// totals are those of all parts together.
-func (p *partedSink) totals() store.Session {
-	t, now := p.total, p.part.Session()
-	t.Commands += now.Commands
-	t.Events += now.Events
-	t.Peers += now.Peers
-	t.Gaps += now.Gaps
-	return t
+func (p *partedSink) totals() store.Session { return p.total.Plus(p.part.Session()) }
+
+func (p *partedSink) end(ctx context.Context, reason string) error {
+	err := errors.Join(p.part.End(ctx, reason), p.part.Close())
+	p.deleting.Wait()
+	return err
 }
 
 // retire deletes the parts of this recording that ended before t.

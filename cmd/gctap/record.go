@@ -32,6 +32,8 @@ type recordFlags struct {
 	steal       bool
 	onFull      string
 	parts       partLimits
+	ring        ringConfig
+	trigger     string
 	metrics     string
 	filter      string
 }
@@ -83,6 +85,9 @@ For composite and auto:
 	flags.DurationVar(&f.parts.age, "part-age", 0, "go on in a new session after this time")
 	flags.Var(&f.parts.size, "part-size", "go on in a new session after so many bytes of bodies, such as 512M")
 	flags.DurationVar(&f.parts.keep, "keep", 0, "delete parts of this recording that ended longer ago than this")
+	flags.DurationVar(&f.ring.before, "ring", 0, "flight recorder: keep this much of the past in memory, save it when --trigger says")
+	flags.StringVar(&f.trigger, "trigger", "", "with --ring: save what was before and what follows a message that this expression accepts")
+	flags.DurationVar(&f.ring.after, "after", 0, "with --ring: go on saving so long after the last trigger (default: as --ring)")
 	flags.StringVar(&f.metrics, "metrics", "", "serve counters for Prometheus on this loopback address, such as 127.0.0.1:9464")
 	flags.BoolVar(&f.keepSecrets, "keep-secrets", false, "store passwords as they come; the session is marked")
 	return cmd
@@ -118,6 +123,9 @@ func (f *recordFlags) check() error {
 			return usagef("--queue %q: give the name of one queue, without wildcards", queue)
 		}
 	}
+	if err := f.checkRing(); err != nil {
+		return err
+	}
 	if f.parts.keep > 0 && f.parts.age == 0 && f.parts.size == 0 {
 		return usagef("--keep deletes old parts: say with --part-age or --part-size when a part ends")
 	}
@@ -128,6 +136,26 @@ func (f *recordFlags) check() error {
 		if _, err := time.LoadLocation(f.siteTZ); err != nil {
 			return usagef("--site-tz %s: %w; names are like Europe/Paris", f.siteTZ, err)
 		}
+	}
+	return nil
+}
+
+func (f *recordFlags) checkRing() error {
+	switch {
+	case f.ring.before == 0 && f.trigger == "":
+		return nil
+	case f.ring.before <= 0 || f.trigger == "":
+		return usagef("--ring and --trigger go together: --ring 10m --trigger 'name == \"Error\"'")
+	case f.mode == string(stomptap.Durable):
+		return usagef("--ring keeps messages in memory only, so it cannot acknowledge those of --mode durable: take another mode")
+	case f.parts.age > 0 || f.parts.size > 0:
+		return usagef("--ring makes a session for each trigger: it has no parts")
+	}
+	if f.ring.after == 0 {
+		f.ring.after = f.ring.before
+	}
+	if _, err := store.CompileFilter(f.trigger); err != nil {
+		return usagef("--trigger: %w", err)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ type recording struct {
 	origin string // of the session
 	ready  func() // told once everything is subscribed; may be nil
 	sink   *guardedSink
-	parts  *partedSink
+	keep   keeper
 	filter *store.Filter // nil: everything is kept
 
 	mu  sync.Mutex
@@ -52,18 +52,14 @@ func (r *recording) run(ctx context.Context, db *store.Store) error {
 		return err
 	}
 	defer conn.Close()
-	session, seen, err := r.session(ctx, db, conn.Peer())
+	rec, err := r.prepare(ctx, db, conn.Peer())
 	if err != nil {
 		return err
 	}
-	rec, err := r.recorder(ctx, db, session, seen)
 	defer r.sink.reserve.free()
-	if err != nil {
-		return errors.Join(err, session.Close())
-	}
 	stopMetrics, err := r.serveMetrics(rec)
 	if err != nil {
-		return errors.Join(err, session.Close(), db.Delete(ctx, session.Session().ID))
+		return errors.Join(err, r.keep.end(ctx, "failed: "+oneLine(err.Error())))
 	}
 	defer stopMetrics()
 	r.setTap(stomptap.New(r.tapConfig(), rec))
@@ -72,7 +68,7 @@ func (r *recording) run(ctx context.Context, db *store.Store) error {
 
 	running := true
 	if err = r.tap.Start(ctx, conn); err == nil {
-		r.begin(session.Session())
+		r.begin()
 		running, err = r.wait(ctx, conn, rec, stored)
 	}
 	conn.Close() // nothing is delivered from here on
@@ -97,11 +93,64 @@ func (r *recording) serveMetrics(rec *capture.Recorder) (stop func(), err error)
 	return serveMetrics(r.flags.metrics, rec.Status, visible)
 }
 
+// prepare makes the recorder and all behind it.
+func (r *recording) prepare(ctx context.Context, db *store.Store, peer link.Peer) (*capture.Recorder, error) {
+	config, err := r.keeper(ctx, db, r.info(peer))
+	if err != nil {
+		return nil, err
+	}
+	held, err := newReserve(db.Path())
+	if err != nil {
+		r.say.line("%v", err)
+	}
+	r.sink = &guardedSink{
+		sink: r.keep, reserve: held, wait: r.flags.onFull == onFullWait, stop: ctx.Done(), say: r.say, every: roomEvery,
+	}
+	config.Sink, config.Spill = r.sink, spillBytes
+	if r.filter, err = store.CompileFilter(r.flags.filter); err != nil {
+		return nil, err // not reached: the flag was checked
+	}
+	if r.filter != nil {
+		config.Keep = store.NewSieve(r.filter).Keep
+	}
+	if r.flags.keepSecrets {
+		r.say.line("--keep-secrets: passwords are stored as they come, and the session says so")
+	} else {
+		masker := decode.NewMasker()
+		for _, secret := range r.config.Secrets() {
+			masker.Learn(secret)
+		}
+		config.Mask = maskRecord(masker)
+	}
+	return capture.NewRecorder(config), nil
+}
+
+// keeper makes what sessions are kept in, and says where the recorder begins:
+// anew, or where a durable tap with the same command line was cut.
+func (r *recording) keeper(ctx context.Context, db *store.Store, info store.SessionInfo) (config capture.RecorderConfig, err error) {
+	if r.flags.ring.before > 0 {
+		trigger, err := store.CompileFilter(r.flags.trigger)
+		if err != nil {
+			return config, err
+		}
+		r.keep = newRingSink(db, info, r.flags.ring, store.NewSieve(trigger).Keep, r.say)
+		config.Start = time.Now()
+		return config, nil
+	}
+	w, seen, err := r.session(ctx, db, info)
+	if err != nil {
+		return config, err
+	}
+	s := w.Session()
+	r.keep = newPartedSink(db, w, s.SessionInfo, r.flags.parts, r.say)
+	ledger, err := db.Ledger(ctx, s.ID)
+	return capture.RecorderConfig{Start: s.StartedAt, LastSeq: s.LastSeq, Seen: seen, Ledger: ledger}, err
+}
+
 // session makes the session, or takes up the one that a durable tap with the
 // same command line left when it died. seen are the message-ids that such a
 // tap may get again.
-func (r *recording) session(ctx context.Context, db *store.Store, peer link.Peer) (*store.Writer, []string, error) {
-	info := r.info(peer)
+func (r *recording) session(ctx context.Context, db *store.Store, info store.SessionInfo) (*store.Writer, []string, error) {
 	before, err := r.before(ctx, db, info)
 	if err != nil || before == nil {
 		w, err := db.NewSession(ctx, info)
@@ -173,41 +222,6 @@ func recentIDs(ctx context.Context, db *store.Store, s *store.Session) ([]string
 	return ids, nil
 }
 
-func (r *recording) recorder(ctx context.Context, db *store.Store, session *store.Writer, seen []string) (*capture.Recorder, error) {
-	s := session.Session()
-	held, err := newReserve(db.Path())
-	if err != nil {
-		r.say.line("%v", err)
-	}
-	r.parts = newPartedSink(db, session, s.SessionInfo, r.flags.parts, r.say)
-	r.sink = &guardedSink{
-		sink: r.parts, reserve: held, wait: r.flags.onFull == onFullWait, stop: ctx.Done(), say: r.say, every: roomEvery,
-	}
-	ledger, err := db.Ledger(ctx, s.ID)
-	if err != nil {
-		return nil, err
-	}
-	config := capture.RecorderConfig{
-		Sink: r.sink, Start: s.StartedAt, LastSeq: s.LastSeq, Seen: seen, Ledger: ledger, Spill: spillBytes,
-	}
-	if r.filter, err = store.CompileFilter(r.flags.filter); err != nil {
-		return nil, err
-	}
-	if r.filter != nil {
-		config.Keep = store.NewSieve(r.filter).Keep
-	}
-	if r.flags.keepSecrets {
-		r.say.line("--keep-secrets: passwords are stored as they come, and the session says so")
-	} else {
-		masker := decode.NewMasker()
-		for _, secret := range r.config.Secrets() {
-			masker.Learn(secret)
-		}
-		config.Mask = maskRecord(masker)
-	}
-	return capture.NewRecorder(config), nil
-}
-
 func (r *recording) tapConfig() stomptap.Config {
 	return stomptap.Config{
 		Mode: stomptap.Mode(r.flags.mode), Queues: r.flags.queues, Topics: r.flags.topics, Consumer: r.flags.consumer,
@@ -243,8 +257,13 @@ func (r *recording) onState(s link.State) {
 }
 
 // begin says what is being recorded and what will stay on the broker.
-func (r *recording) begin(s store.Session) {
-	r.say.line("recording session %d, %s, from %s in mode %s; Ctrl-C stops", s.ID, s.Name, s.Broker, s.Mode)
+func (r *recording) begin() {
+	if s := r.keep.current(); s.ID > 0 {
+		r.say.line("recording session %d, %s, from %s in mode %s; Ctrl-C stops", s.ID, s.Name, s.Broker, s.Mode)
+	} else {
+		r.say.line("flight recorder: the last %s from %s in mode %s are kept in memory until a message is %s; Ctrl-C stops",
+			r.flags.ring.before, r.config.Broker, r.flags.mode, r.flags.trigger)
+	}
 	r.sayLeftBehind()
 	if r.flags.mode == string(stomptap.Consume) {
 		r.say.line("mode consume takes commands away from GC")
@@ -363,18 +382,15 @@ func (r *recording) end(ctx context.Context, rec *capture.Recorder, err error) e
 		r.say.line("the filter could not be worked out for %d messages, which were not kept; the first: %v", n, first)
 	}
 	ctx = context.WithoutCancel(ctx)
-	session := r.parts.part
 	if !r.sink.since.IsZero() {
-		r.unstored(ctx, session, rec)
+		r.unstored(ctx, rec)
 	}
-	s, total, status := session.Session(), r.parts.totals(), rec.Status()
-	if endErr := session.End(ctx, reason); err == nil {
+	s, total, status := r.keep.current(), r.keep.totals(), rec.Status()
+	if endErr := r.keep.end(ctx, reason); err == nil {
 		err = endErr
 	}
-	session.Close()
-	r.parts.deleting.Wait()
-	r.say.line("session %d, %s: %d commands, %d events, %d peer messages stored; %d copies dropped, %d foreign counted, %d lost, %d gaps",
-		s.ID, s.Name, total.Commands, total.Events, total.Peers, status.Doubled, status.Foreign, status.Lost, total.Gaps)
+	r.say.line("%s: %d commands, %d events, %d peer messages stored; %d copies dropped, %d foreign counted, %d lost, %d gaps",
+		title(s), total.Commands, total.Events, total.Peers, status.Doubled, status.Foreign, status.Lost, total.Gaps)
 	r.sayLeftBehind()
 	if err != nil {
 		return fmt.Errorf("recording stopped: %w; what was stored before is kept in session %d", err, s.ID)
@@ -385,14 +401,22 @@ func (r *recording) end(ctx context.Context, rec *capture.Recorder, err error) e
 	return nil
 }
 
+// title names a session for the last line.
+func title(s store.Session) string {
+	if s.ID == 0 {
+		return "saved by the ring"
+	}
+	return fmt.Sprintf("session %d, %s", s.ID, s.Name)
+}
+
 // unstored puts into the room that the reserve left the row that says what was
 // received and could not be stored.
-func (r *recording) unstored(ctx context.Context, session *store.Writer, rec *capture.Recorder) {
+func (r *recording) unstored(ctx context.Context, rec *capture.Recorder) {
 	lost := r.sink.lost + int64(rec.Status().Waiting)
 	gap := capture.Gap{From: r.sink.since, To: time.Now(), Reason: capture.GapStopped, Lost: &lost}
 	row := gap.Record()
-	row.Mono = max(0, gap.To.Sub(session.Session().StartedAt))
-	if err := session.Write(ctx, capture.Batch{Records: []capture.Record{row}}); err != nil {
+	row.Mono = max(0, gap.To.Sub(r.keep.current().StartedAt))
+	if err := r.keep.Write(ctx, capture.Batch{Records: []capture.Record{row}}); err != nil {
 		r.say.line("%d messages were received and not stored, and there was no room to say so in the session: %v", lost, err)
 	}
 }
