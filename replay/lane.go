@@ -382,15 +382,13 @@ func (p *player) observe(rec *capture.Record) flow.Facts {
 // names them, in which something changed.
 func (p *player) receive(d capture.Delivery) (changed []string) {
 	p.result.Received++
+	d.Record.Direction, d.Record.Via = capture.Event, "replay"
 	rec := d.Record
 	p.seq++
 	rec.Seq = p.seq
 	msg := flow.Decode(&rec, p.opts.Decode)
 	facts := p.flow.Observe(&rec, &msg)
 	p.opts.Offer(d)
-	if rec.Direction != capture.Event {
-		return nil
-	}
 	name := conversation(p.agentsBack, p.destsBack, facts.Conversation)
 	for _, birth := range facts.Births {
 		p.learn(birth, name)

@@ -323,7 +323,7 @@ func (p *player) interrupted(err error) error {
 	p.result.Interrupted = true
 	for _, l := range p.lanes {
 		if !l.over {
-			p.stop(l, "the replay was interrupted")
+			p.stop(l, "the replay ended early")
 		}
 	}
 	return err

@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"gctap/capture"
@@ -64,40 +63,37 @@ func places(ctx context.Context, addresses []string, resolve func(context.Contex
 }
 
 // Look listens on a target for a while, sending nothing, and returns the agents
-// it heard of, sorted, but for own. It is told of events only: an agent of whom
-// nothing is said meanwhile is not heard.
+// it heard of, but for own. It ends as soon as it hears of one, and is told of
+// events only: an agent of whom nothing is said meanwhile is not heard.
 func Look(ctx context.Context, link capture.Link, d time.Duration, own []string) ([]string, error) {
-	var mu sync.Mutex
-	heard := map[string]bool{}
+	heard := make(chan string, 1)
 	stop, err := link.Subscribe(ctx, capture.Subscription{Destination: "topic://>"}, func(d capture.Delivery) {
 		msg := flow.Decode(&d.Record, decode.Options{})
-		if msg.Agent == "" || msg.Spec() == nil {
+		if msg.Agent == "" || msg.Spec() == nil || slices.Contains(own, msg.Agent) {
 			return
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		heard[msg.Agent] = true
+		select {
+		case heard <- msg.Agent:
+		default: // one is enough
+		}
 	})
 	if err != nil {
 		return nil, fmt.Errorf("listen on the target: %w", err)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
+	var agents []string
 	select {
+	case agent := <-heard:
+		agents = append(agents, agent)
 	case <-timer.C:
 	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-link.Done():
+		return nil, fmt.Errorf("listen on the target: %w", link.Err())
 	}
-	if err := stop(); err != nil && ctx.Err() == nil {
+	if err := stop(); err != nil {
 		return nil, fmt.Errorf("listen on the target: %w", err)
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	var agents []string
-	for agent := range heard {
-		if !slices.Contains(own, agent) {
-			agents = append(agents, agent)
-		}
-	}
-	slices.Sort(agents)
-	return agents, context.Cause(ctx)
+	return agents, nil
 }

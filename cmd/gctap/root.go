@@ -27,12 +27,14 @@ type app struct {
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
 		decodeCommand,
+		diffCommand,
 		doctorCommand,
 		encodeCommand,
 		explainCommand,
 		gcsimCommand,
 		recordCommand,
 		releaseCommand,
+		replayCommand,
 		sessionsCommand,
 		showCommand,
 		versionCommand,

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gctap/decode/flow"
+	"gctap/replay"
+	"gctap/replay/diff"
+	"gctap/store"
+)
+
+type diffFlags struct {
+	ignore []string
+	format string
+	late   time.Duration
+	maps   []string
+	failOn string
+}
+
+func diffCommand(a *app) *cobra.Command {
+	var f diffFlags
+	cmd := &cobra.Command{
+		Use:   "diff A B",
+		Short: "Say what session B does differently from session A",
+		Long: `Compare two sessions conversation by conversation, message by message and field by
+field. What differs from run to run by the protocol itself (times, passwords, topics) is
+left out, ids of calls are compared through a mapping, and the order of participants and
+of call variables counts for nothing.
+
+Exit status: 0 same, 1 different, 3 same as far as the evidence goes (gaps, or a replay
+that had to stop).`,
+		Example: "  gctap diff incident @last\n  gctap diff 3 4 --ignore State.label --format json",
+		Args:    twoSessions,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			return diffSessions(cmd.Context(), a, args[0], args[1], f)
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "name of A and of B: agent:1001=2001, ext:3001=4001, dest:A=B; a replay's own mapping is known")
+	return cmd
+}
+
+// register adds the flags that diff and replay --diff share.
+func (f *diffFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.ignore, "ignore", nil, "field to leave out: reasonCode, or State.reasonCode")
+	flags.StringVar(&f.format, "format", "text", "text or json")
+	flags.DurationVar(&f.late, "late", diff.DefaultLate, "an event is late this long after its command, if it also takes three times as long as in A")
+	flags.StringVar(&f.failOn, "fail-on", "", "latency: slower answers make the verdict different")
+}
+
+func (f *diffFlags) check() error {
+	switch f.format {
+	case "text", "json":
+	case "junit", "html":
+		return usagef("--format %s is not there yet: use text or json", f.format)
+	default:
+		return usagef("--format %s: it is text or json", f.format)
+	}
+	if f.failOn != "" && f.failOn != "latency" {
+		return usagef("--fail-on %s: it is latency", f.failOn)
+	}
+	return nil
+}
+
+func twoSessions(cmd *cobra.Command, args []string) error {
+	if len(args) != 2 {
+		return usagef("%s needs two sessions: gctap %s A B; 'gctap sessions' lists them", cmd.Name(), cmd.Name())
+	}
+	return nil
+}
+
+// options turns the flags into what Compare takes.
+func (f *diffFlags) options() (diff.Options, error) {
+	opts := diff.Options{Late: f.late, Ignore: f.ignore, FailLatency: f.failOn == "latency"}
+	var names replay.Mapping
+	for _, m := range f.maps {
+		if err := names.Set(m); err != nil {
+			return opts, usagef("--%w", err)
+		}
+	}
+	opts.Map = flow.Mapping{Agents: names.Agents, Exts: names.Exts, Dests: names.Dests}
+	return opts, nil
+}
+
+// diffSessions opens two sessions and compares them.
+func diffSessions(ctx context.Context, a *app, left, right string, f diffFlags) error {
+	l, ls, err := store.OpenSession(ctx, a.db, left)
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	r, rs, err := store.OpenSession(ctx, a.db, right)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return compareSessions(ctx, a, l, ls, r, rs, f)
+}
+
+// compareSessions compares two sessions, prints the report and ends with the
+// verdict's status.
+func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Session, r *store.Store, rs store.Session, f diffFlags) error {
+	opts, err := f.options()
+	if err != nil {
+		return err
+	}
+	opts.Left, opts.Right = diff.Name{Session: ls.ID, Name: ls.Name}, diff.Name{Session: rs.ID, Name: rs.Name}
+	report, err := diff.Compare(l.Records(ctx, ls.ID, 1), r.Records(ctx, rs.ID, 1), opts)
+	if err != nil {
+		return err
+	}
+	if f.format == "json" {
+		err = report.WriteJSON(a.Out)
+	} else {
+		err = report.WriteText(printableWriter{a.Out})
+	}
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	switch report.Verdict {
+	case diff.Different:
+		return negative
+	case diff.Incomplete:
+		return incomplete
+	}
+	return nil
+}
+
+// printableWriter makes control characters visible, line ends apart.
+type printableWriter struct{ io.Writer }
+
+func (w printableWriter) Write(p []byte) (int, error) {
+	lines := strings.Split(string(p), "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	if _, err := io.WriteString(w.Writer, strings.Join(lines, "\n")); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
