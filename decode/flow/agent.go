@@ -18,6 +18,7 @@ type Agent struct {
 
 	dialogs  []string // those that the agent was told of last
 	command  int64    // seq of the last command about the agent
+	direct   bool     // the session holds what the agent itself is told
 	last     step
 	stimulus *Stimulus // the last that came for the agent
 }
@@ -45,6 +46,13 @@ func (f *Flow) touchAgent(id string) *Agent {
 		f.agents.put(id, a)
 	}
 	return a
+}
+
+// heard reports whether the session holds what an agent itself is told of its
+// state.
+func (f *Flow) heard(agent string) bool {
+	a := f.Agent(agent)
+	return a != nil && a.direct
 }
 
 // learnAgent takes an agent's extension from the login.
@@ -88,6 +96,7 @@ func (f *Flow) agentEvent(rec *capture.Record, msg *decode.Message, facts *Facts
 		return
 	}
 	a := f.touchAgent(facts.Subject)
+	a.direct = a.direct || facts.Conversation == facts.Subject
 	if ext := msg.Text("extension"); ext != "" {
 		f.sits(a, ext)
 	}

@@ -45,6 +45,17 @@ type Exchange struct {
 	dest string // topic of Hello and Beat, bare
 }
 
+// Expected returns the events that the table still expects, in its order; those
+// it calls optional are left out.
+func (x *Exchange) Expected() (rest []decode.Expect) {
+	for _, e := range x.rest {
+		if !e.Optional {
+			rest = append(rest, e.Expect)
+		}
+	}
+	return rest
+}
+
 // openExchanges are the commands that may still be answered, the oldest first,
 // and by whom an answer names.
 type openExchanges struct {
@@ -326,11 +337,13 @@ func (f *Flow) isLast(x *Exchange) bool {
 }
 
 // concerns reports whether an event may answer x as far as agents and dialogs
-// go: a state is that of the agent acted upon; a call is the one that the
-// command names, or a new one where the command makes one.
+// go: a state is that of the agent acted upon, told to it or to the sender; a
+// supervisor who looks on counts only where nothing else is heard of the agent.
+// A call is the one that the command names, or a new one where the command
+// makes one.
 func (f *Flow) concerns(x *Exchange, facts *Facts, msg *decode.Message, dialog string, fresh bool) bool {
 	if msg.Name == "State" {
-		return x.Agent == facts.Subject
+		return x.Agent == facts.Subject && (facts.Conversation == x.Agent || facts.Conversation == x.Sender || !f.heard(x.Agent))
 	}
 	if dialog == "" || !isCallEvent(msg.Name) {
 		return true

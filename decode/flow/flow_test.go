@@ -127,6 +127,44 @@ func TestLoginAndStates(t *testing.T) {
 		14 System answers 13 answered 100ms [Beat 13 answered]`)
 }
 
+// TestPendingStateIsAnAnswer: during a call GC says that it has taken note.
+func TestPendingStateIsAnAnswer(t *testing.T) {
+	f := New(Options{})
+	got := story(t, f, `
+		> MakeNotReady#1001
+		< T1 1001#State#TALKING###NOT_READY#2024-01-01 10:00:00#A B#1001#3001##A B#ab
+		> Refresh#1001`)
+	if !strings.Contains(got, "answers 1 answered 100ms") || strings.Contains(got, "unanswered") {
+		t.Error(got)
+	}
+}
+
+// TestReleaseOfAConsultCall: its end is told as ConsultCall.
+func TestReleaseOfAConsultCall(t *testing.T) {
+	got := story(t, New(Options{}), `
+		> ConsultCall#1001 3002,700
+		< T1 1001#ConsultCall#INITIATING#AssDialogID:800#3001#ani=3001#A B
+		> ReleaseCall#1001 800
+		< T1 1001#ConsultCall#DROPPED#AssDialogID:800#3001#ani=3001#A B`)
+	if !strings.Contains(got, "4 ConsultCall answers 3 answered 100ms") {
+		t.Error(got)
+	}
+}
+
+// TestOnlookersGetNoAnswer: a supervisor's copy of a state leaves the agent's
+// own to answer.
+func TestOnlookersGetNoAnswer(t *testing.T) {
+	got := story(t, New(Options{}), `
+		> Login#1001 ***,3001
+		< T1 `+state("1001", "1001", "NOT_READY")+`
+		> MakeReady#1001
+		< T2 `+state("2001", "1001", "READY")+`
+		< T1 `+state("1001", "1001", "READY"))
+	if !strings.Contains(got, "5 State answers 3") {
+		t.Error(got)
+	}
+}
+
 func TestInboundCallFromOutside(t *testing.T) {
 	got := story(t, New(Options{}), `
 		< T1 1001#NewInboundCall#42512#ani=42512#DialogID:700#CallType:ACD_IN#2024-01-01 10:00:00

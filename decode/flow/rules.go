@@ -49,8 +49,22 @@ func (x *Exchange) expects(msg *decode.Message, last bool) int {
 	vague := msg.Name == "State" && len(expectations(x.spec)) > 1 &&
 		(strings.HasPrefix(State(msg), "RESERVED") || x.Outcome != Waiting && !last)
 	return slices.IndexFunc(x.rest, func(e expectation) bool {
-		return e.Matches(msg) && !(vague && e.Value == "")
+		fits := e.Matches(msg) || pends(&e.Expect, msg) || x.consults(&e.Expect, msg)
+		return fits && !(vague && e.Value == "")
 	})
+}
+
+// consults reports whether the call that x names is a consult call: its events
+// are then ConsultCall where the table says InboundCall.
+func (x *Exchange) consults(e *decode.Expect, msg *decode.Message) bool {
+	return x.Dialog != "" && e.Event == "InboundCall" && msg.Name == "ConsultCall" && idText(msg, "associatedDialogId") == x.Dialog &&
+		(e.Value == "" || strings.EqualFold(State(msg), e.Value))
+}
+
+// pends reports whether a State says that the expected one comes once the call
+// is over: that is how GC answers a MakeNotReady during a call.
+func pends(e *decode.Expect, msg *decode.Message) bool {
+	return e.Event == "State" && msg.Name == "State" && e.Value != "" && strings.EqualFold(strings.TrimSpace(msg.Text("pendingState")), e.Value)
 }
 
 // consumed takes the i-th expectation out, and those that stood for it.
