@@ -64,16 +64,16 @@ func Summary(rec *capture.Record, msg *decode.Message) string {
 }
 
 func gapSummary(gap capture.Gap) string {
-	lost := "an unknown number of messages"
+	lost := "unknown"
 	if gap.Lost != nil {
-		lost = fmt.Sprint(*gap.Lost, " messages")
+		lost = fmt.Sprint(*gap.Lost)
 	}
 	const clock = "15:04:05.000Z"
 	when := "after " + gap.From.UTC().Format(clock)
 	if gap.To.After(gap.From) {
 		when = gap.From.UTC().Format(clock) + " to " + gap.To.UTC().Format(clock)
 	}
-	return fmt.Sprintf("%s: %s may be missing, %s", gap.Reason, lost, when)
+	return fmt.Sprintf("%s: lost %s, %s", gap.Reason, lost, when)
 }
 
 // brief writes one field; empty where there is nothing to see.

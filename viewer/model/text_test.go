@@ -40,7 +40,7 @@ func TestSummary(t *testing.T) {
 			"fromAddress=42512 callVariables{ani=1 b=2 c=3 +2} dialogId=7"},
 		{"an unknown message is shown as it came", capture.Record{Direction: capture.Event, Body: []byte("what\x1b")}, "what␛ !unknown-name name"},
 		{"a gap says what it knows", capture.Gap{From: noon, To: noon.Add(time.Second), Reason: capture.GapReconnect, Lost: &lost}.Record(),
-			"reconnect: 3 messages may be missing, 12:00:00.000Z to 12:00:01.000Z"},
+			"reconnect: lost 3, 12:00:00.000Z to 12:00:01.000Z"},
 	} {
 		msg := flow.Decode(&test.rec, decode.Options{})
 		if got := Summary(&test.rec, &msg); got != test.want {

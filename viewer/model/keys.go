@@ -1,0 +1,140 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A View is one screen of the viewer.
+type View string
+
+// The views. Everywhere is none of them: its bindings hold in all.
+const (
+	Everywhere  View = ""
+	SessionList View = "sessions"
+	MessageList View = "messages"
+	Detail      View = "detail"
+	Raw         View = "raw"
+	Hex         View = "hex"
+	Help        View = "help"
+)
+
+// A Binding says what a key does in a view. Keys are named as the help screen
+// shows them: a character stands for itself.
+type Binding struct {
+	View   View
+	Key    string
+	Action string
+	Help   string // empty: the same as the binding above it
+}
+
+// Bindings are all the keys there are, in the order of the help screen. A
+// view's own go before those of Everywhere.
+var Bindings = slices.Concat(
+	scrolling(SessionList, "session"),
+	[]Binding{
+		{SessionList, "Enter", "session.open", "show its messages"},
+	},
+	scrolling(MessageList, "message"),
+	[]Binding{
+		{MessageList, "Enter", "view.detail", "the message, decoded"},
+		{MessageList, "r", "view.raw", "the message as it came"},
+		{MessageList, "x", "view.hex", "the message in hex"},
+		{MessageList, "f", "follow", "stay at the end while it is recorded; moving stops that"},
+		{MessageList, "t", "time", "time of day, or since the message above"},
+	},
+	reading(Detail), reading(Raw), reading(Hex),
+	scrolling(Help, "line"),
+	[]Binding{
+		{Everywhere, "?", "view.help", "this help"},
+		{Everywhere, "Esc", "back", "back"},
+		{Everywhere, "q", "back", "back; in the first view: quit"},
+		{Everywhere, "Ctrl-C", "quit", "quit at once"},
+		{Everywhere, "Ctrl-L", "redraw", "draw the screen afresh"},
+	},
+)
+
+// scrolling are the keys that move in a list or text, one row or many.
+func scrolling(v View, row string) []Binding {
+	return []Binding{
+		{v, "j", "row.next", "next " + row},
+		{v, "Down", "row.next", ""},
+		{v, "WheelDown", "row.next", ""},
+		{v, "k", "row.prev", row + " before"},
+		{v, "Up", "row.prev", ""},
+		{v, "WheelUp", "row.prev", ""},
+		{v, "PgDn", "page.next", "a page on"},
+		{v, "Ctrl-F", "page.next", ""},
+		{v, "Space", "page.next", ""},
+		{v, "PgUp", "page.prev", "a page back"},
+		{v, "Ctrl-B", "page.prev", ""},
+		{v, "g", "row.first", "first " + row},
+		{v, "Home", "row.first", ""},
+		{v, "G", "row.last", "last " + row},
+		{v, "End", "row.last", ""},
+	}
+}
+
+// reading are the keys of the views of one message.
+func reading(v View) []Binding {
+	return append(scrolling(v, "line"),
+		Binding{v, "n", "message.next", "next message"},
+		Binding{v, "p", "message.prev", "message before"},
+		Binding{v, "d", "view.detail", "decoded"},
+		Binding{v, "Enter", "view.detail", ""},
+		Binding{v, "r", "view.raw", "as it came"},
+		Binding{v, "x", "view.hex", "in hex"},
+		Binding{v, "Tab", "view.turn", "decoded, raw, hex in turn"},
+	)
+}
+
+// ActionFor returns what key does in v; empty for nothing.
+func ActionFor(v View, key string) string {
+	for _, view := range []View{v, Everywhere} {
+		for _, b := range Bindings {
+			if b.View == view && b.Key == key {
+				return b.Action
+			}
+		}
+	}
+	return ""
+}
+
+// Hints are the keys that the last line of the screen names.
+func Hints(v View) string {
+	switch v {
+	case SessionList:
+		return "Enter open  ? help  q quit"
+	case MessageList:
+		return "Enter detail  r raw  x hex  f follow  ? help  q back"
+	case Help:
+		return "q back"
+	}
+	return "d decoded  r raw  x hex  n p messages  q back"
+}
+
+// helpText is the help screen: the key table, read from top to bottom.
+func helpText(v View) Text {
+	var lines []Line
+	for _, view := range []View{v, Everywhere} {
+		title := "Everywhere"
+		if view != Everywhere {
+			title = fmt.Sprintf("In the view %q", string(view))
+		}
+		lines = append(lines, Line{Style: Title, Text: title})
+		for i := 0; i < len(Bindings); i++ {
+			if Bindings[i].View != view {
+				continue
+			}
+			keys := Bindings[i].Key
+			help := Bindings[i].Help
+			for i+1 < len(Bindings) && Bindings[i+1].Help == "" {
+				i++
+				keys += ", " + Bindings[i].Key
+			}
+			lines = append(lines, Line{Text: fmt.Sprintf("  %-24s %s", keys, help)})
+		}
+		lines = append(lines, Line{})
+	}
+	return textOf(lines)
+}
