@@ -122,7 +122,7 @@ func TestResumeAfterACrash(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if got, _ := w.Recent(ctx, 1); len(got) != 1 || got[0] != call(2).MessageID {
+	if got, _ := s.Recent(ctx, id, 1); len(got) != 1 || got[0] != call(2).MessageID {
 		t.Errorf("recent ids %q", got)
 	}
 	write(t, w, call(4))

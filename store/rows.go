@@ -112,7 +112,7 @@ func (s *Store) After(ctx context.Context, session, seq int64, n int) ([]Row, er
 }
 
 // Before returns up to n rows that come before seq, in order; fewer where
-// bodies are large. maxSeq+1 stands for the end of the session.
+// bodies are large. Any seq beyond the last, math.MaxInt64 too, stands for the end.
 func (s *Store) Before(ctx context.Context, session, seq int64, n int) ([]Row, error) {
 	seq = min(seq, maxSeq)
 	gap, err := s.crashRow(ctx, session, func(gap int64) bool { return gap < seq })
@@ -122,6 +122,27 @@ func (s *Store) Before(ctx context.Context, session, seq int64, n int) ([]Row, e
 	page, err := s.page(ctx, pageBefore, key(session, 0), key(session, seq), max(n-len(gap), 0))
 	slices.Reverse(page)
 	return append(page, gap...), err
+}
+
+// Recent returns the message-ids of the last n records of a session that have
+// one, oldest first: what a recording that goes on must know to drop doubles.
+func (s *Store) Recent(ctx context.Context, session int64, n int) ([]string, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT message_id FROM records WHERE id BETWEEN ? AND ? AND message_id <> '' ORDER BY id DESC LIMIT ?`,
+		key(session, 0), key(session, maxSeq), n)
+	if err != nil {
+		return nil, explain(s.path, err)
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, explain(s.path, err)
+		}
+		ids = append(ids, id)
+	}
+	slices.Reverse(ids)
+	return ids, explain(s.path, rows.Err())
 }
 
 // crashRow returns the gap row that a crashed session lacks, if wanted accepts

@@ -516,6 +516,36 @@ func TestNewFileIsPrivateAndSafe(t *testing.T) {
 	}
 }
 
+func TestOlderSchemaIsMigrated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "old.db")
+	db, err := sql.Open("sqlite3", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	first, err := migrations.ReadFile(migrationFiles()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(fmt.Sprintf("%s; PRAGMA application_id = %d; PRAGMA user_version = 1", first, applicationID)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(t.Context(), path, Read); err == nil || !strings.Contains(err.Error(), "has the older schema 1") {
+		s.Close()
+		t.Errorf("read without migrating: %v", err)
+	}
+	for _, mode := range []Mode{Edit, Record, Read} {
+		s, err := Open(t.Context(), path, mode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode == Record {
+			write(t, newSession(t, s, "new"), call(1))
+		}
+		s.Close()
+	}
+}
+
 func TestReadOnlyStoreRefusesToWrite(t *testing.T) {
 	s := newStore(t)
 	newSession(t, s, "a")

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -401,29 +400,6 @@ const (
 )
 
 func key(session, seq int64) int64 { return session<<seqBits | seq }
-
-// Recent returns the message-ids of the last n records, oldest first: what a
-// recording that goes on must know to drop doubles.
-func (w *Writer) Recent(ctx context.Context, n int) ([]string, error) {
-	<-w.turn
-	defer func() { w.turn <- struct{}{} }()
-	rows, err := w.conn.QueryContext(ctx, `SELECT message_id FROM records WHERE id BETWEEN ? AND ? AND message_id <> '' ORDER BY id DESC LIMIT ?`,
-		key(w.session.ID, 0), key(w.session.ID, maxSeq), min(n, math.MaxInt32))
-	if err != nil {
-		return nil, explain(w.store.path, err)
-	}
-	defer rows.Close()
-	var ids []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, explain(w.store.path, err)
-		}
-		ids = append(ids, id)
-	}
-	slices.Reverse(ids)
-	return ids, explain(w.store.path, rows.Err())
-}
 
 // Amend changes what is known of the session while it is written: the mode
 // that was found, the broker's identity. Name, origin and start stay.

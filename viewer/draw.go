@@ -142,7 +142,7 @@ func (p *painter) sessions(l *model.Sessions) {
 // sessionColumns gives names what 80 columns leave over, up to a point.
 func sessionColumns(width int) []int {
 	more := min(max(width-80, 0)/2, 20)
-	starts := []int{0, 5, 31, 38, 46, 63, 72, 77, 82}
+	starts := []int{0, 5, 30, 37, 45, 62, 71, 76, 81}
 	for i := range starts[2:] {
 		starts[2+i] += more
 	}

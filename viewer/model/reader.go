@@ -176,7 +176,11 @@ func detailText(row *store.Row, msg *decode.Message, width int) Text {
 		t.wrap(Warning, "gap", gapSummary(gap))
 		return textOf(t.lines)
 	}
-	t.add(Title, "", strings.TrimSpace(fmt.Sprint(msg.Name, " ", msg.Variant)))
+	if msg.Name == "" {
+		t.add(Title, "", "not a message of the protocol")
+	} else {
+		t.add(Title, "", strings.TrimSpace(msg.Name+" "+msg.Variant))
+	}
 	if spec := msg.Spec(); spec != nil {
 		t.wrap(Dim, "", spec.Doc)
 	}
