@@ -26,6 +26,7 @@ type app struct {
 // commands of this program itself.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
+		checkCommand,
 		decodeCommand,
 		diffCommand,
 		doctorCommand,
@@ -37,6 +38,7 @@ func commands() []func(*app) *cobra.Command {
 		replayCommand,
 		sessionsCommand,
 		showCommand,
+		statsCommand,
 		viewCommand,
 		versionCommand,
 	}

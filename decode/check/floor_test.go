@@ -63,13 +63,13 @@ type worker struct {
 
 // view is a call as its agent sees it.
 type view struct {
-	id, state, from, callType string
-	incoming, consult         bool
-	main                      string
-	touched                   int // things done with it
+	id, state, callType string
+	incoming, consult   bool
+	main                string
+	touched             int // things done with it
 }
 
-// wireZone gives the times on the wire.
+// fill gives the zero fields their meaning.
 func (o *floorOptions) fill() {
 	if o.start.IsZero() {
 		o.start = time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)

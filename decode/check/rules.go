@@ -104,9 +104,6 @@ func Rank(severity string) int {
 	return slices.Index([]string{"", decode.Note, decode.Warning, decode.Error}, severity)
 }
 
-// moods are the commands by which an agent's state is chosen.
-var moods = []string{"MakeReady", "MakeNotReady", "MakeNotReadyWithReason", "MakeWorkReady", "MakeWorkNotReady"}
-
 // left says which of a command's expected events may stay out without a fault:
 // those that are another agent's, and those that come only if somebody picks
 // up. State alone stands for any state.

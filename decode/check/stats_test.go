@@ -1,7 +1,6 @@
 package check
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -112,6 +111,6 @@ func TestRateKeepsItsSteps(t *testing.T) {
 		sum += got.Commands[i] + got.Events[i]
 	}
 	if sum != n || len(got.Commands) > rateSteps || got.StepSeconds != 2048 {
-		t.Error(fmt.Sprintf("%d of %d in %d steps of %v s", sum, n, len(got.Commands), got.StepSeconds))
+		t.Errorf("%d of %d in %d steps of %v s", sum, n, len(got.Commands), got.StepSeconds)
 	}
 }
