@@ -19,7 +19,7 @@ import (
 
 // recording makes records of lines "TIME > Type body" for a command and
 // "TIME < topic body" for an event; a password of *** is a mask.
-func recording(t *testing.T, lines string) iter.Seq2[capture.Record, error] {
+func recording(t testing.TB, lines string) iter.Seq2[capture.Record, error] {
 	t.Helper()
 	var records []capture.Record
 	for _, line := range strings.Split(strings.TrimSpace(lines), "\n") {

@@ -218,8 +218,8 @@ func TestReplayStopsCleanly(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "t.db")
 	recordShift(t, db)
 	credentials, _ := credentialsFile(t, t.TempDir())
-	p := gctap(t, db, "replay", "incident", "--to", startLaboratory(t, 3).URL(), "--timeout", "1m", "--look", "50ms", "--allow-source",
-		"--credentials", credentials, "--name", "stopped")
+	p := gctap(t, db, "replay", "incident", "--to", startLaboratory(t, 3).URL(), "--sync", "cause", "--timeout", "1m",
+		"--look", "50ms", "--allow-source", "--credentials", credentials, "--name", "stopped")
 	p.until("replaying incident")
 	waitStored(t, db, "stopped", 5)
 	if code := p.end(os.Interrupt); code != exitInterrupted {

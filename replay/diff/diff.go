@@ -160,8 +160,11 @@ type comparison struct {
 	differences []Difference
 	latencies   map[string]*samples
 	partner     map[*entry]*entry // of the commands and events that were aligned
-	lost        map[string]bool   // left calls that the replay did not get through
-	cut         map[string]int64  // by left conversation: the last command that the right one played
+	scratch     []leaf            // of the message whose key is worked out
+	leaves      [2][]leaf         // of the messages being compared
+	rules       map[string]string
+	lost        map[string]bool  // left calls that the replay did not get through
+	cut         map[string]int64 // by left conversation: the last command that the right one played
 }
 
 func newComparison(l, r *side, opts Options) *comparison {
@@ -172,6 +175,7 @@ func newComparison(l, r *side, opts Options) *comparison {
 	return &comparison{
 		opts: opts, left: l, right: r, names: names, ids: newIDMap(), ignored: map[string]int{},
 		latencies: map[string]*samples{}, partner: map[*entry]*entry{}, cut: map[string]int64{},
+		rules: map[string]string{},
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -93,7 +92,7 @@ func TestReportAsJSON(t *testing.T) {
 }
 
 func TestEqualBytesGiveEqualReports(t *testing.T) {
-	w := &world{rand.New(rand.NewPCG(7, 7)), "a", time.Second}
+	w := newWorld(7, 7, time.Second)
 	left := w.session(days(4, 2))
 	w.run = "b"
 	other := days(4, 2)

@@ -1,11 +1,14 @@
 package diff
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gctap/decode"
+	"gctap/decode/flow"
 )
 
 // leaf is one value of a message, in the names of the right session.
@@ -21,28 +24,40 @@ type leaf struct {
 // fields compares the values of a message that both sides have.
 func (c *comparison) fields(p pair) []FieldChange {
 	l, r := decode.Decode(p.left.input(), c.opts.Decode), decode.Decode(p.right.input(), c.opts.Decode)
-	left, right := c.flatten(&l, true), c.flatten(&r, false)
+	c.leaves[0] = c.flatten(c.leaves[0][:0], &l, true)
+	c.leaves[1] = c.flatten(c.leaves[1][:0], &r, false)
+	left, right := c.leaves[0], c.leaves[1]
+	var changes []FieldChange
+	if samePaths(left, right) {
+		for i := range left {
+			changes = c.value(changes, &left[i], &right[i], p.left.at)
+		}
+		return changes
+	}
 	there := make(map[string]*leaf, len(right))
 	for i := range right {
 		there[right[i].path] = &right[i]
 	}
-	var changes []FieldChange
 	for i := range left {
 		a := &left[i]
 		b := there[a.path]
 		delete(there, a.path)
-		changes = c.value(changes, a, b)
+		changes = c.value(changes, a, b, p.left.at)
 	}
 	for i := range right {
 		if b := &right[i]; there[b.path] == b {
-			changes = c.value(changes, nil, b)
+			changes = c.value(changes, nil, b, p.left.at)
 		}
 	}
 	return changes
 }
 
-// value compares one value; nil is an absent one.
-func (c *comparison) value(changes []FieldChange, a, b *leaf) []FieldChange {
+func samePaths(left, right []leaf) bool {
+	return slices.EqualFunc(left, right, func(a, b leaf) bool { return a.path == b.path })
+}
+
+// value compares one value at a time of the left session; nil is an absent one.
+func (c *comparison) value(changes []FieldChange, a, b *leaf, at time.Duration) []FieldChange {
 	either := a
 	if either == nil {
 		either = b
@@ -55,7 +70,7 @@ func (c *comparison) value(changes []FieldChange, a, b *leaf) []FieldChange {
 			c.ignored[either.rule]++
 		}
 		return changes
-	case either.id && a != nil && b != nil && c.ids.same(either.name, a.raw, b.raw):
+	case either.id && a != nil && b != nil && c.ids.same(either.name, a.raw, b.raw, at):
 		return changes
 	}
 	return append(changes, FieldChange{Field: either.path, Left: rawOf(a), Right: rawOf(b)})
@@ -65,14 +80,15 @@ func rawOf(v *leaf) *string {
 	if v == nil {
 		return nil
 	}
-	return &v.raw
+	raw := v.raw // the leaf's place is used again
+	return &raw
 }
 
-// flatten lists the values of a message. Participants stand under their
+// flatten adds the values of a message to into. Participants stand under their
 // address, so that their order does not count; call variables have names
 // anyway.
-func (c *comparison) flatten(msg *decode.Message, left bool) []leaf {
-	f := flattener{c: c, msg: msg, left: left}
+func (c *comparison) flatten(into []leaf, msg *decode.Message, left bool) []leaf {
+	f := flattener{c: c, msg: msg, left: left, leaves: into}
 	if msg.Agent != "" {
 		f.leaf("agent", decode.ClassAgent, false, msg.Agent)
 	}
@@ -178,9 +194,19 @@ func (f *flattener) leaf(path string, class decode.Class, volatile bool, raw str
 	case name == "associatedDialogId" || class == decode.ClassDialog:
 		v.id, v.name = true, "dialogId"
 	case volatile || class == decode.ClassTime || class == decode.ClassSecret:
-		v.rule = "volatile:" + name
+		v.rule = f.c.volatile(name)
 	}
 	f.leaves = append(f.leaves, v)
+}
+
+// volatile is the rule that leaves out a field by decode's table.
+func (c *comparison) volatile(name string) string {
+	rule, ok := c.rules[name]
+	if !ok {
+		rule = "volatile:" + name
+		c.rules[name] = rule
+	}
+	return rule
 }
 
 // rename gives a left value the name that it has on the right side.
@@ -235,29 +261,62 @@ func withoutIndexes(path string) string {
 	return b.String()
 }
 
-// idMap maps ids of the left session to those of the right, one to one.
-type idMap struct{ there, back map[string]map[string]string }
+// idMap maps ids of the left session to those of the right, one to one. An id
+// that is given again long after its call has ended is another one.
+type idMap struct{ there, back map[idKey][]idPair }
 
-func newIDMap() *idMap {
-	return &idMap{map[string]map[string]string{}, map[string]map[string]string{}}
+type idKey struct{ field, id string }
+
+// idPair is what an id stands for around a time of the left session.
+type idPair struct {
+	other       string
+	first, last time.Duration
 }
 
-// same reports whether two ids stand for each other. A pair of ids that are
-// both new is taken in.
-func (m *idMap) same(field, left, right string) bool {
+func newIDMap() *idMap { return &idMap{map[idKey][]idPair{}, map[idKey][]idPair{}} }
+
+// same reports whether two ids stand for each other at a time. A pair of ids
+// that are both new is taken in.
+func (m *idMap) same(field, left, right string, at time.Duration) bool {
 	if left == "" || right == "" {
 		return left == right
 	}
-	if m.there[field] == nil {
-		m.there[field], m.back[field] = map[string]string{}, map[string]string{}
-	}
-	to, known := m.there[field][left]
-	from, taken := m.back[field][right]
-	if !known && !taken {
-		m.there[field][left], m.back[field][right] = right, left
+	to, from := pairAt(m.there[idKey{field, left}], at), pairAt(m.back[idKey{field, right}], at)
+	if to == nil && from == nil {
+		m.there[idKey{field, left}] = append(m.there[idKey{field, left}], idPair{right, at, at})
+		m.back[idKey{field, right}] = append(m.back[idKey{field, right}], idPair{left, at, at})
 		return true
 	}
-	return to == right && from == left
+	if to == nil || from == nil || to.other != right || from.other != left {
+		return false
+	}
+	for _, p := range []*idPair{to, from} {
+		p.first, p.last = min(p.first, at), max(p.last, at)
+	}
+	return true
 }
 
-func (m *idMap) report() map[string]map[string]string { return m.there }
+// pairAt returns the pair whose call is not long over, or long in coming, at a
+// time; nil when there is none. Conversations are compared one after the other,
+// so that times do not come in order.
+func pairAt(pairs []idPair, at time.Duration) *idPair {
+	for i := range pairs {
+		if p := &pairs[i]; at >= p.first-flow.DefaultForget && at <= p.last+flow.DefaultForget {
+			return p
+		}
+	}
+	return nil
+}
+
+// report lists the pairs by field; of an id that was given twice the first.
+func (m *idMap) report() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	for key, pairs := range m.there {
+		if all[key.field] == nil {
+			all[key.field] = map[string]string{}
+		}
+		first := slices.MinFunc(pairs, func(a, b idPair) int { return cmp.Compare(a.first, b.first) })
+		all[key.field][key.id] = first.other
+	}
+	return all
+}

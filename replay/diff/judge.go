@@ -252,15 +252,15 @@ func (c *comparison) keys(p convPair) {
 	}
 }
 
+// The order of the values counts for nothing: their digests are added up.
 func (c *comparison) key(e *entry, left bool) uint64 {
 	msg := decode.Decode(e.input(), c.opts.Decode)
-	leaves := c.flatten(&msg, left)
-	slices.SortStableFunc(leaves, func(a, b leaf) int { return strings.Compare(a.path, b.path) })
-	parts := []string{string(e.direction), e.name, e.state}
-	for _, v := range leaves {
-		if v.rule == "" && !v.id {
-			parts = append(parts, v.path, v.text)
+	key := digest(string(e.direction), e.name, e.state)
+	c.scratch = c.flatten(c.scratch[:0], &msg, left)
+	for i := range c.scratch {
+		if v := &c.scratch[i]; v.rule == "" && !v.id {
+			key += digest(v.path, v.text)
 		}
 	}
-	return digest(parts...)
+	return key
 }

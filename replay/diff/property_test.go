@@ -63,7 +63,12 @@ func agentDay(agent int, calls int) []line {
 type world struct {
 	rng    *rand.Rand
 	run    string
-	delays time.Duration // of events, at the most
+	delays time.Duration   // of events, at the most
+	used   map[string]bool // ids that were given, by run
+}
+
+func newWorld(a, b uint64, delays time.Duration) *world {
+	return &world{rand.New(rand.NewPCG(a, b)), "a", delays, map[string]bool{}}
 }
 
 // session gives the days their ids, times and order: agents do not wait for
@@ -131,8 +136,11 @@ func (w *world) fill(text, topic string, ids map[int]string) string {
 	for n := 0; strings.Contains(text, "{"); n++ {
 		mark := fmt.Sprintf("{%d}", n)
 		if strings.Contains(text, mark) {
-			if ids[n] == "" {
-				ids[n] = fmt.Sprint(16777216 + w.rng.IntN(1<<24))
+			for ids[n] == "" {
+				id := fmt.Sprint(16777216 + w.rng.IntN(1<<24))
+				if !w.used[w.run+id] {
+					ids[n], w.used[w.run+id] = id, true
+				}
 			}
 			text = strings.ReplaceAll(text, mark, ids[n])
 		}
@@ -204,7 +212,7 @@ func days(agents, calls int) [][]line {
 // topics, the order of participants and how agents interleave.
 func TestTwoRunsOfOneBuildAreTheSame(t *testing.T) {
 	for seed := range uint64(50) {
-		w := &world{rand.New(rand.NewPCG(seed, 1)), "a", 900 * time.Millisecond}
+		w := newWorld(seed, 1, 900*time.Millisecond)
 		left := w.session(days(5, 3))
 		w.run = "b"
 		right := w.session(days(5, 3))
@@ -223,7 +231,7 @@ func TestTwoRunsOfOneBuildAreTheSame(t *testing.T) {
 func TestPlantedDeviationsAreFound(t *testing.T) {
 	found := map[string]int{}
 	for seed := range uint64(300) {
-		w := &world{rand.New(rand.NewPCG(seed, 2)), "a", 300 * time.Millisecond}
+		w := newWorld(seed, 2, 300*time.Millisecond)
 		left := w.session(days(4, 2))
 		w.run = "b"
 		other := days(4, 2)

@@ -1,7 +1,6 @@
 package diff
 
 import (
-	"hash/fnv"
 	"iter"
 	"strings"
 	"time"
@@ -176,14 +175,17 @@ func (s *side) summary(name Name) Side {
 	return sum
 }
 
-// digest returns the key of a message from the text of what should be equal.
+// digest returns 64 bits of texts (FNV-1a).
 func digest(parts ...string) uint64 {
-	h := fnv.New64a()
+	const offset, prime = 14695981039346656037, 1099511628211
+	h := uint64(offset)
 	for _, p := range parts {
-		h.Write([]byte(p))
-		h.Write([]byte{0})
+		for i := range len(p) {
+			h = (h ^ uint64(p[i])) * prime
+		}
+		h *= prime // a zero byte between the texts
 	}
-	return h.Sum64()
+	return h
 }
 
 // topicOf returns the topic of a conversation without an agent.
