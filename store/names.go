@@ -26,9 +26,16 @@ func newDictionary(ctx context.Context, conn *sql.Conn, session int64) (*diction
 	}
 	insert, err := conn.PrepareContext(ctx, `INSERT INTO names (session, value) VALUES (?, ?)`)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, find.Close())
 	}
 	return &dictionary{session: session, numbers: make(map[string]int64), find: find, insert: insert}, nil
+}
+
+func (d *dictionary) close() error {
+	if d == nil {
+		return nil
+	}
+	return errors.Join(d.find.Close(), d.insert.Close())
 }
 
 // number returns the number of a text, inside a write transaction.

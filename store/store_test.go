@@ -546,6 +546,20 @@ func TestOlderSchemaIsMigrated(t *testing.T) {
 	}
 }
 
+func TestClosedStoreIsOneFile(t *testing.T) {
+	s := newStore(t)
+	ended, crashed := newSession(t, s, "a"), newSession(t, s, "b")
+	write(t, ended, call(1))
+	if err := errors.Join(ended.End(t.Context(), ""), crashed.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range []string{"-wal", "-shm"} {
+		if info, err := os.Stat(s.Path() + more); err == nil {
+			t.Errorf("%s is left beside a closed store, %d bytes", more, info.Size())
+		}
+	}
+}
+
 func TestReadOnlyStoreRefusesToWrite(t *testing.T) {
 	s := newStore(t)
 	newSession(t, s, "a")

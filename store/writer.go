@@ -28,6 +28,15 @@ type Writer struct {
 
 type statements struct{ record, message, ledger, session *sql.Stmt }
 
+func (s *statements) close() (err error) {
+	for _, stmt := range []*sql.Stmt{s.record, s.message, s.ledger, s.session} {
+		if stmt != nil {
+			err = errors.Join(err, stmt.Close())
+		}
+	}
+	return err
+}
+
 // NewSession begins a session and takes its lock. Sessions that crashed are
 // given their gap row and their end first.
 func (s *Store) NewSession(ctx context.Context, info SessionInfo) (*Writer, error) {
@@ -460,7 +469,9 @@ func (w *Writer) Close() error {
 	w.ended = true
 	var err error
 	if w.conn != nil {
-		err = w.conn.Close()
+		// A statement that is left open keeps SQLite from folding the log back
+		// into the file when the store is closed.
+		err = errors.Join(w.names.close(), w.insert.close(), w.conn.Close())
 		w.conn = nil
 	}
 	if w.lock != nil {
