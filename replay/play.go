@@ -23,15 +23,6 @@ const (
 	SyncBoth  Sync = "both"  // both
 )
 
-// Stimuli says where the outside world of a replay comes from.
-type Stimuli string
-
-// The ways to get stimuli.
-const (
-	StimulusNone Stimuli = "none" // somebody sees to them, or they stay away
-	StimulusCall Stimuli = "call" // PlayOptions.Stimulate is called for each when it is due
-)
-
 // Unmapped says what happens to a conversation whose next command cannot be
 // written.
 type Unmapped string
@@ -47,6 +38,7 @@ const (
 const (
 	DefaultTimeout = 5 * time.Second
 	impatient      = 200 * time.Millisecond // for a cause that failed to come once
+	progressEvery  = 100 * time.Millisecond
 )
 
 // PlayOptions say how a plan is played.
@@ -66,8 +58,8 @@ type PlayOptions struct {
 	Stimulate func(context.Context, Stimulus) error
 	// Offer is handed all that is sent, received and noted, in order.
 	Offer func(capture.Delivery)
-	// Progress, if not nil, is told where the replay stands whenever that
-	// changes. It must return at once.
+	// Progress, if not nil, is told now and then where the replay stands. It
+	// must return at once.
 	Progress func(Progress)
 }
 
@@ -125,6 +117,9 @@ func Play(ctx context.Context, link capture.Link, plan *Plan, opts PlayOptions) 
 		return p.result, err
 	}
 	err = p.run(ctx)
+	if err == nil {
+		err = link.Sync(ctx) // nobody answers some commands; they have to be out before the link is closed
+	}
 	cancel()
 	p.drain()
 	return p.result, err
@@ -140,6 +135,7 @@ type player struct {
 	flow   *flow.Flow
 	result *Result
 	start  time.Time
+	told   time.Time // when Progress was
 
 	agentsBack, destsBack map[string]string // the replay's names to the recording's
 	idsBack               map[string]string
@@ -370,9 +366,11 @@ func (p *player) due(at time.Duration) time.Time {
 func (p *player) offer(rec capture.Record) { p.opts.Offer(capture.Delivery{Record: rec}) }
 
 func (p *player) progress() {
-	if p.opts.Progress == nil {
+	now := time.Now()
+	if p.opts.Progress == nil || now.Sub(p.told) < progressEvery {
 		return
 	}
+	p.told = now
 	s := Progress{Sent: p.result.Sent, Steps: len(p.plan.Steps), Received: p.result.Received}
 	if n := len(p.result.Behind); n > 0 {
 		s.Behind = p.result.Behind[n-1]
