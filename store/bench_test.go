@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"testing"
+	"time"
 
 	"gctap/capture"
 )
@@ -129,4 +130,27 @@ func BenchmarkRecords(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(read)/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkEvidence reports what storing with chain and checkpoints achieves of
+// storing without, in records a second. Promised: 0.8.
+func BenchmarkEvidence(b *testing.B) {
+	s := newStore(b)
+	with, without := newSession(b, s, "with"), newSession(b, s, "without")
+	without.chain.name = nil
+	var took [2]time.Duration
+	seq := int64(1)
+	for b.Loop() {
+		batch := capture.Batch{Records: traffic(seq)}
+		seq += benchBatch
+		for n := range 2 {
+			i := (n + int(seq/benchBatch)) % 2 // who comes second finds things warm
+			start := time.Now()
+			if err := []*Writer{with, without}[i].Write(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+			took[i] += time.Since(start)
+		}
+	}
+	b.ReportMetric(float64(took[1])/float64(took[0]), "of-without")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,12 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv("GCTAP_CRASH"); path != "" {
 		os.Exit(writeUntilKilled(path))
 	}
+	data, err := os.MkdirTemp("", "gctap-key-")
+	if err != nil {
+		panic(err)
+	}
+	benchDirs = append(benchDirs, data)
+	os.Setenv("GCTAP_KEY", filepath.Join(data, "signing.key"))
 	code := m.Run()
 	for _, dir := range benchDirs {
 		os.RemoveAll(dir)

@@ -60,7 +60,10 @@ type Session struct {
 	Commands, Events, Peers, Gaps, Notes int64
 	Lost                                 int64 // sum over the gaps that know
 	LastSeq                              int64
+	Sealed                               bool // the final checkpoint of its chain was written
 
+	chain    []byte // name of its chain; nil: written before there were chains
+	derived  string
 	seenAt   time.Time
 	lastMono time.Duration
 }
@@ -93,7 +96,7 @@ func (s *Session) crashGap(until time.Time) capture.Record {
 
 const sessionColumns = `id, name, origin, broker, identity, addresses, host, mode, queues, topics,
 	site_tz, tz_assumed, redacted, parent, note, program, started_at, seen_at, ended_at, end_reason,
-	last_seq, last_mono, commands, events, peers, gaps, notes, lost`
+	last_seq, last_mono, commands, events, peers, gaps, notes, lost, sealed, chain, derived`
 
 // Sessions returns all sessions, oldest first.
 func (s *Store) Sessions(ctx context.Context) ([]Session, error) {
@@ -173,7 +176,7 @@ func scanSession(rows *sql.Rows) (Session, error) {
 	)
 	err := rows.Scan(&s.ID, &s.Name, &s.Origin, &s.Broker, &s.Identity, &addresses, &s.Host, &s.Mode, &queues, &topics,
 		&s.SiteTZ, &s.TZAssumed, &s.Redacted, &parent, &s.Note, &s.Program, &started, &seen, &ended, &s.EndReason,
-		&s.LastSeq, &mono, &s.Commands, &s.Events, &s.Peers, &s.Gaps, &s.Notes, &s.Lost)
+		&s.LastSeq, &mono, &s.Commands, &s.Events, &s.Peers, &s.Gaps, &s.Notes, &s.Lost, &s.Sealed, &s.chain, &s.derived)
 	s.Addresses, s.Queues, s.Topics = list(addresses), list(queues), list(topics)
 	s.Parent = parent.Int64
 	s.StartedAt, s.seenAt, s.lastMono = fromNano(started), fromNano(seen), time.Duration(mono)
@@ -205,14 +208,20 @@ func (s *Store) Rename(ctx context.Context, id int64, name string) error {
 		if err := free(ctx, conn, name, id); err != nil {
 			return err
 		}
-		return one(conn.ExecContext(ctx, `UPDATE sessions SET name = ? WHERE id = ?`, name, id))
+		if err := one(conn.ExecContext(ctx, `UPDATE sessions SET name = ? WHERE id = ?`, name, id)); err != nil {
+			return err
+		}
+		return s.annotate(ctx, conn, id, AnnotatedName, 0, name)
 	})
 }
 
 // SetNote replaces the note of a session.
 func (s *Store) SetNote(ctx context.Context, id int64, note string) error {
 	return s.change(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		return one(conn.ExecContext(ctx, `UPDATE sessions SET note = ? WHERE id = ?`, note, id))
+		if err := one(conn.ExecContext(ctx, `UPDATE sessions SET note = ? WHERE id = ?`, note, id)); err != nil {
+			return err
+		}
+		return s.annotate(ctx, conn, id, AnnotatedNote, 0, note)
 	})
 }
 
@@ -277,21 +286,26 @@ func madeName(ctx context.Context, conn *sql.Conn, info *SessionInfo) (string, e
 
 // Ledger returns the totals of every destination of a session, by name.
 func (s *Store) Ledger(ctx context.Context, session int64) ([]capture.Counts, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT destination, received, stored, doubled, filtered, lost, "foreign"
+	ledger, err := ledgerOf(ctx, s.db, session)
+	return ledger, explain(s.path, err)
+}
+
+func ledgerOf(ctx context.Context, db querier, session int64) ([]capture.Counts, error) {
+	rows, err := db.QueryContext(ctx, `SELECT destination, received, stored, doubled, filtered, lost, "foreign"
 		FROM ledger WHERE session = ? ORDER BY destination`, session)
 	if err != nil {
-		return nil, explain(s.path, err)
+		return nil, err
 	}
 	defer rows.Close()
 	var ledger []capture.Counts
 	for rows.Next() {
 		var c capture.Counts
 		if err := rows.Scan(&c.Destination, &c.Received, &c.Stored, &c.Doubled, &c.Filtered, &c.Lost, &c.Foreign); err != nil {
-			return nil, explain(s.path, err)
+			return nil, err
 		}
 		ledger = append(ledger, c)
 	}
-	return ledger, explain(s.path, rows.Err())
+	return ledger, rows.Err()
 }
 
 // deleteStep is how many records one transaction of Delete removes.
@@ -369,14 +383,14 @@ func sweepStep(ctx context.Context, conn *sql.Conn, id int64) (done bool, err er
 		return false, err
 	}
 	if last.Valid {
-		for _, table := range []string{"messages", "records"} {
+		for _, table := range []string{"messages", "proofs", "records"} {
 			if _, err := conn.ExecContext(ctx, `DELETE FROM `+table+` WHERE id BETWEEN ? AND ?`, key(id, 0), last.Int64); err != nil {
 				return false, err
 			}
 		}
 		return false, nil
 	}
-	for _, table := range []string{"names", "ledger", "deleted"} {
+	for _, table := range []string{"names", "ledger", "checkpoints", "annotations", "deleted"} {
 		if _, err := conn.ExecContext(ctx, `DELETE FROM `+table+` WHERE session = ?`, id); err != nil {
 			return false, err
 		}

@@ -18,6 +18,7 @@ package store
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
@@ -51,6 +53,11 @@ type Store struct {
 	db    *sql.DB
 	names *nameCache
 	now   func() time.Time
+	block int // records from one checkpoint to the next
+
+	keyOnce sync.Once
+	key     ed25519.PrivateKey
+	keyErr  error
 }
 
 // Open opens the store at path. The error is one line that names the file and
@@ -69,7 +76,7 @@ func Open(ctx context.Context, path string, mode Mode) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: full, mode: mode, names: newNameCache(), now: time.Now}
+	s := &Store{path: full, mode: mode, names: newNameCache(), now: time.Now, block: blockRecords}
 	if err := s.connect(ctx); err != nil {
 		return nil, explain(full, err)
 	}

@@ -23,6 +23,7 @@ type Writer struct {
 	names   *dictionary
 	index   *indexer
 	insert  statements
+	chain   chain
 	ended   bool
 }
 
@@ -40,6 +41,17 @@ func (s *statements) close() (err error) {
 // NewSession begins a session and takes its lock. Sessions that crashed are
 // given their gap row and their end first.
 func (s *Store) NewSession(ctx context.Context, info SessionInfo) (*Writer, error) {
+	return s.newSession(ctx, info, lineage{name: newChainName()})
+}
+
+// A lineage is where a new session's chain comes from.
+type lineage struct {
+	name    []byte // of the chain
+	derived string // JSON of a Derived, empty for an original
+	copied  bool   // the chain is a copy: its checkpoints come with it
+}
+
+func (s *Store) newSession(ctx context.Context, info SessionInfo, from lineage) (*Writer, error) {
 	if s.mode != Record {
 		return nil, fmt.Errorf("store %s: is not open for recording", s.path)
 	}
@@ -53,20 +65,22 @@ func (s *Store) NewSession(ctx context.Context, info SessionInfo) (*Writer, erro
 	var id int64
 	var held *lock
 	err := s.change(ctx, func(ctx context.Context, conn *sql.Conn) (err error) {
-		if id, err = insertSession(ctx, conn, &info); err != nil {
+		if id, err = insertSession(ctx, conn, &info, from); err != nil {
 			return err
 		}
 		// Before anybody can see the session, so that nobody takes it for crashed.
-		held, err = mustLock(s.path, id)
-		return err
+		if held, err = mustLock(s.path, id); err != nil || from.copied {
+			return err
+		}
+		return s.annotate(ctx, conn, id, AnnotatedName, 0, info.Name)
 	})
 	if err != nil {
 		return nil, releaseAfter(held, err)
 	}
-	return s.writer(ctx, id, held)
+	return s.writerOf(ctx, id, held, from.copied)
 }
 
-func insertSession(ctx context.Context, conn *sql.Conn, info *SessionInfo) (int64, error) {
+func insertSession(ctx context.Context, conn *sql.Conn, info *SessionInfo, from lineage) (int64, error) {
 	var err error
 	if info.Name == "" {
 		info.Name, err = madeName(ctx, conn, info)
@@ -81,10 +95,10 @@ func insertSession(ctx context.Context, conn *sql.Conn, info *SessionInfo) (int6
 		return 0, err
 	}
 	res, err := conn.ExecContext(ctx, `INSERT INTO sessions (name, origin, broker, identity, addresses, host, mode, queues, topics,
-		site_tz, tz_assumed, redacted, parent, note, program, started_at, seen_at, end_reason, indexed)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',?)`,
+		site_tz, tz_assumed, redacted, parent, note, program, started_at, seen_at, end_reason, indexed, chain, derived)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',?,?,?)`,
 		info.Name, info.Origin, info.Broker, info.Identity, lines(info.Addresses), info.Host, info.Mode, lines(info.Queues), lines(info.Topics),
-		info.SiteTZ, info.TZAssumed, info.Redacted, orNull(info.Parent), info.Note, info.Program, started, started, indexVersion)
+		info.SiteTZ, info.TZAssumed, info.Redacted, orNull(info.Parent), info.Note, info.Program, started, started, indexVersion, from.name, from.derived)
 	if err != nil {
 		return 0, err
 	}
@@ -126,7 +140,7 @@ func (w *Writer) reopen(ctx context.Context) error {
 	}
 	w.session.EndedAt, w.session.EndReason = nil, ""
 	return w.store.change(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		return one(conn.ExecContext(ctx, `UPDATE sessions SET ended_at = NULL, end_reason = '', seen_at = ? WHERE id = ?`,
+		return one(conn.ExecContext(ctx, `UPDATE sessions SET ended_at = NULL, end_reason = '', sealed = 0, seen_at = ? WHERE id = ?`,
 			w.store.now().UnixNano(), w.session.ID))
 	})
 }
@@ -187,7 +201,11 @@ func (s *Store) settle(ctx context.Context, id int64) error {
 
 // writer makes the Writer of an existing session, whose lock it takes over.
 func (s *Store) writer(ctx context.Context, id int64, held *lock) (*Writer, error) {
-	w := &Writer{store: s, lock: held, index: newIndexer(), turn: make(chan struct{}, 1)}
+	return s.writerOf(ctx, id, held, false)
+}
+
+func (s *Store) writerOf(ctx context.Context, id int64, held *lock, copied bool) (*Writer, error) {
+	w := &Writer{store: s, lock: held, index: newIndexer(), turn: make(chan struct{}, 1), chain: chain{copied: copied}}
 	w.turn <- struct{}{}
 	found, err := s.readSessions(ctx, "id = ?", id)
 	if err == nil && len(found) == 0 {
@@ -222,13 +240,16 @@ func (w *Writer) prepare(ctx context.Context) (err error) {
 			*p.stmt, err = w.conn.PrepareContext(ctx, p.text)
 		}
 	}
+	if err == nil {
+		err = w.startChain(ctx)
+	}
 	return err
 }
 
 const (
 	insertRecord = `INSERT INTO records (id, captured_at, mono, sent_at, sent_ns, direction, source, via, conn, "from", "to",
-		original_to, reply_to, message_id, correlation_id, jms_type, body_kind, body, headers, masked, truncated)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
+		original_to, reply_to, message_id, correlation_id, jms_type, body_kind, body, headers, masked, truncated, rh)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`
 	insertMessage = `INSERT INTO messages (id, name, agent, conversation, subject, sender, basis, dialog, severity)
 		VALUES (?,?,?,?,?,?,?,?,?)`
 	insertLedger = `INSERT OR REPLACE INTO ledger (session, destination, received, stored, doubled, filtered, lost, "foreign")
@@ -266,9 +287,20 @@ func (w *Writer) write(ctx context.Context, b capture.Batch, now time.Time) erro
 	if now.After(next.seenAt) {
 		next.seenAt = now.Round(0)
 	}
+	links := w.chain
 	err := transact(ctx, w.conn, func(ctx context.Context, _ *sql.Conn) error {
 		for i := range b.Records {
-			if err := w.add(ctx, &next, &b.Records[i], entries[i]); err != nil {
+			if err := w.add(ctx, &next, &links, &b.Records[i], entries[i]); err != nil {
+				return err
+			}
+			if len(links.block) >= w.store.block {
+				if err := saveCheckpoint(ctx, w.conn, next.ID, links.checkpoint(digest{}, now, false)); err != nil {
+					return err
+				}
+			}
+		}
+		if links.due(now) {
+			if err := saveCheckpoint(ctx, w.conn, next.ID, links.checkpoint(digest{}, now, false)); err != nil {
 				return err
 			}
 		}
@@ -286,12 +318,12 @@ func (w *Writer) write(ctx context.Context, b capture.Batch, now time.Time) erro
 		return explain(w.store.path, err)
 	}
 	w.names.committed()
-	w.session = next
+	w.session, w.chain = next, links
 	return nil
 }
 
-// add stores one record with its entry and counts it in s.
-func (w *Writer) add(ctx context.Context, s *Session, rec *capture.Record, e *entry) error {
+// add stores one record with its entry, counts it in s and links it to c.
+func (w *Writer) add(ctx context.Context, s *Session, c *chain, rec *capture.Record, e *entry) error {
 	seq := rec.Seq
 	if seq == 0 {
 		seq = s.LastSeq + 1
@@ -302,6 +334,10 @@ func (w *Writer) add(ctx context.Context, s *Session, rec *capture.Record, e *en
 	row, err := w.recordRow(ctx, key(s.ID, seq), rec)
 	if err != nil {
 		return err
+	}
+	if c.name != nil {
+		rh := c.add(rec, seq)
+		row[len(row)-1] = rh[:]
 	}
 	if _, err := w.insert.record.ExecContext(ctx, row...); err != nil {
 		return err
@@ -341,7 +377,7 @@ func (s *Session) count(rec *capture.Record) {
 	}
 }
 
-// recordRow returns the values of insertRecord.
+// recordRow returns the values of insertRecord, the last of them left out.
 func (w *Writer) recordRow(ctx context.Context, id int64, rec *capture.Record) ([]any, error) {
 	captured, err := nano(rec.CapturedAt)
 	if err != nil {
@@ -359,13 +395,13 @@ func (w *Writer) recordRow(ctx context.Context, id int64, rec *capture.Record) (
 	if rec.JMSType != nil {
 		jmsType = *rec.JMSType
 	}
-	row := make([]any, 0, 21)
+	row := make([]any, 0, 22)
 	row = append(row, id, captured, int64(rec.Mono), sentAt, sentNS, int64(direction))
 	if row, err = w.appendNames(ctx, row, rec.Source, rec.Via, rec.Conn, rec.From, rec.To, rec.OriginalTo, rec.ReplyTo); err != nil {
 		return nil, err
 	}
 	return append(row, rec.MessageID, rec.CorrelationID, jmsType, int64(kind), rec.Body,
-		headerLines(rec.Headers), maskLines(rec.Masked), rec.Truncated), nil
+		headerLines(rec.Headers), maskLines(rec.Masked), rec.Truncated, nil), nil
 }
 
 // messageRow returns the values of insertMessage.
@@ -449,15 +485,25 @@ func (w *Writer) end(ctx context.Context, reason string, at time.Time) error {
 	if at.Before(w.session.seenAt) {
 		at = w.session.seenAt
 	}
+	at = at.Round(0)
+	next, links := w.session, w.chain
+	next.EndedAt, next.EndReason, next.Live = &at, reason, false
 	err := transact(ctx, w.conn, func(ctx context.Context, conn *sql.Conn) error {
-		return one(conn.ExecContext(ctx, `UPDATE sessions SET ended_at = ?, end_reason = ?, seen_at = ? WHERE id = ?`,
-			at.UnixNano(), reason, at.UnixNano(), w.session.ID))
+		seal, err := w.seal(ctx, &next, &links)
+		if err != nil {
+			return err
+		}
+		next.Sealed = seal != nil
+		if err := saveCheckpoint(ctx, conn, next.ID, seal); err != nil {
+			return err
+		}
+		return one(conn.ExecContext(ctx, `UPDATE sessions SET ended_at = ?, end_reason = ?, seen_at = ?, sealed = ? WHERE id = ?`,
+			at.UnixNano(), reason, at.UnixNano(), next.Sealed, next.ID))
 	})
 	if err != nil {
 		return explain(w.store.path, err)
 	}
-	at = at.Round(0)
-	w.session.EndedAt, w.session.EndReason, w.session.Live, w.ended = &at, reason, false, true
+	w.session, w.chain, w.ended = next, links, true
 	return nil
 }
 

@@ -141,6 +141,9 @@ func (r *recording) keeper(ctx context.Context, db *store.Store, info store.Sess
 	if err != nil {
 		return config, err
 	}
+	if why := w.Unsigned(); why != nil {
+		r.say.line("the session is not signed: %v", why)
+	}
 	s := w.Session()
 	r.keep = newPartedSink(db, w, s.SessionInfo, r.flags.parts, r.say)
 	ledger, err := db.Ledger(ctx, s.ID)

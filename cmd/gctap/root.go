@@ -39,6 +39,7 @@ func commands() []func(*app) *cobra.Command {
 		sessionsCommand,
 		showCommand,
 		statsCommand,
+		verifyCommand,
 		viewCommand,
 		versionCommand,
 	}

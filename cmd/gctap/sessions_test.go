@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ func TestSessionScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			db := filepath.Join(env.WorkDir, "gctap.db")
 			env.Setenv("GCTAP_DB", db)
+			env.Setenv("GCTAP_KEY", os.Getenv("GCTAP_KEY"))
 			env.Setenv("TZ", "UTC")
 			return makeStore(t.Context(), db)
 		},
