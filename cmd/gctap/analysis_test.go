@@ -133,3 +133,12 @@ func morningRecords(lines string) (records []capture.Record, err error) {
 	}
 	return records, nil
 }
+
+// TestCellsAreNoFormulas: a spreadsheet must not run what a message holds.
+func TestCellsAreNoFormulas(t *testing.T) {
+	for in, want := range map[string]string{"=1+1": "'=1+1", "@SUM(A1)": "'@SUM(A1)", "-1": "-1", "+49 30": "'+49 30", "a=b": "a=b", "": ""} {
+		if got := plainCell(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type app struct {
 // commands of this program itself.
 func commands() []func(*app) *cobra.Command {
 	return []func(*app) *cobra.Command{
+		auditCommand,
 		checkCommand,
 		decodeCommand,
 		diffCommand,
