@@ -32,6 +32,10 @@ type Options struct {
 	VirtualTopics bool     // topics VirtualTopic.> feed the queues Consumer.*.<topic>
 	Composite     []string // these queues are copied to topic gctap.<queue>
 
+	// XML stands in place of the three above: lines for <broker> of activemq.xml
+	// as an administrator writes them; ActiveMQ only.
+	XML string
+
 	// PendingLimit makes the broker drop the oldest messages of a topic when
 	// more than these wait for a slow subscriber, or fewer if the subscriber
 	// asks for fewer. 0: none are dropped, and the subscriber's wish is ignored,

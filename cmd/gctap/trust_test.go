@@ -16,6 +16,7 @@ import (
 	"gctap/capture"
 	"gctap/capture/brokertest"
 	"gctap/capture/link"
+	"gctap/capture/stomptap"
 )
 
 // The tests of this file hold record to its promises on a real ActiveMQ. Those
@@ -288,6 +289,28 @@ func TestActiveMQForeignTraffic(t *testing.T) {
 				if err != nil || bytes.Contains(text, []byte("not-ours")) {
 					t.Errorf("%s holds another application's message (%v)", file, err)
 				}
+			}
+		})
+	}
+}
+
+// TestActiveMQWithTheReadmesLines: what the README tells an administrator to
+// paste makes commands visible, in the mode that it says.
+func TestActiveMQWithTheReadmesLines(t *testing.T) {
+	for _, mode := range []stomptap.Mode{stomptap.Mirror, stomptap.Durable, stomptap.Composite} {
+		t.Run(string(mode), func(t *testing.T) {
+			broker := startActiveMQ(t, brokertest.Options{XML: stomptap.BrokerXML(mode, []string{defaultQueue})})
+			db := filepath.Join(t.TempDir(), "t.db")
+			p := gctap(t, db, "record", broker.URL(), "--mode", string(mode), "--no-discovery")
+			p.until("recording session")
+			send(t, reconnecting(t, broker), "queue://Connector1", "MakeCall#1001", "5001")
+			waitStored(t, db, "@last", 1)
+			if code := p.end(os.Interrupt); code != exitOK {
+				t.Errorf("exit %d: %s", code, p.said())
+			}
+			_, all := records(t, db, "@last")
+			if len(all) != 1 || all[0].Direction != capture.Command || all[0].Via != string(mode) || all[0].To != "queue://Connector1" {
+				t.Errorf("recorded %+v", all)
 			}
 		})
 	}
