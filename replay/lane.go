@@ -382,13 +382,16 @@ func (p *player) observe(rec *capture.Record) flow.Facts {
 // names them, in which something changed.
 func (p *player) receive(d capture.Delivery) (changed []string) {
 	p.result.Received++
-	d.Record.Direction, d.Record.Via = capture.Event, "replay"
+	d.Record.Via = "replay"
 	rec := d.Record
 	p.seq++
 	rec.Seq = p.seq
 	msg := flow.Decode(&rec, p.opts.Decode)
 	facts := p.flow.Observe(&rec, &msg)
 	p.opts.Offer(d)
+	if d.Record.Direction == capture.Peer {
+		return nil // no command waits for what GCs tell each other
+	}
 	name := conversation(p.agentsBack, p.destsBack, facts.Conversation)
 	for _, birth := range facts.Births {
 		p.learn(birth, name)

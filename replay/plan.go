@@ -26,6 +26,7 @@ type Plan struct {
 	Conversations []Conversation
 	Births        map[flow.Key]string // id that the recording had at each place
 	Topics        []string            // client topics that commands name, bare, in order
+	Peers         []string            // topics on which GCs talked to each other, bare, in order
 	Queues        []string            // queues that commands went to, bare, in order
 	Agents        []string            // agents that commands name, in order
 	Unsent        []Unsent            // commands that no broker carries
@@ -183,6 +184,10 @@ func (b *planner) observe(rec *capture.Record) {
 		b.command(rec, &msg, &facts)
 	case capture.Event:
 		b.event(rec, &msg, &facts)
+	case capture.Peer:
+		if topic := flow.Bare(rec.To); !slices.Contains(b.plan.Peers, topic) {
+			b.plan.Peers = append(b.plan.Peers, topic)
+		}
 	}
 }
 

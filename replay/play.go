@@ -191,7 +191,7 @@ func newPlayer(link capture.Link, plan *Plan, opts PlayOptions) *player {
 }
 
 // listen subscribes to the replay's own topics, in place of each client topic
-// of the recording.
+// of the recording, and to the topics of GCs among themselves that it has too.
 func (p *player) listen(ctx context.Context) (stop func(), err error) {
 	var cancels []func() error
 	stop = func() {
@@ -199,14 +199,28 @@ func (p *player) listen(ctx context.Context) (stop func(), err error) {
 			_ = cancel() // the link may be gone; there is nothing left to end then
 		}
 	}
-	for _, topic := range p.plan.Topics {
-		to := "topic://" + p.write.names.Dests[topic]
-		cancel, err := p.link.Subscribe(ctx, capture.Subscription{Destination: to}, p.deliver)
+	hear := func(topic string, as capture.Direction) error {
+		to := "topic://" + topic
+		cancel, err := p.link.Subscribe(ctx, capture.Subscription{Destination: to}, func(d capture.Delivery) {
+			d.Record.Direction = as
+			p.deliver(d)
+		})
 		if err != nil {
 			stop()
-			return nil, fmt.Errorf("listen on %s: %w", to, err)
+			return fmt.Errorf("listen on %s: %w", to, err)
 		}
 		cancels = append(cancels, cancel)
+		return nil
+	}
+	for _, topic := range p.plan.Topics {
+		if err := hear(p.write.names.Dests[topic], capture.Event); err != nil {
+			return nil, err
+		}
+	}
+	for _, topic := range p.plan.Peers {
+		if err := hear(topic, capture.Peer); err != nil {
+			return nil, err
+		}
 	}
 	return stop, nil
 }

@@ -284,7 +284,7 @@ func crew(boss Person, team []Person, teamID string) []Script {
 // comes is how every agent of the shift begins: the supervisor is there first,
 // so that it sees every state.
 func comes() []Step {
-	return []Step{meet("supervisor is watching"), {Login: true}}
+	return []Step{meet("supervisor is watching"), aside, {Login: true}}
 }
 
 // goes is how every agent ends, from READY.
@@ -294,6 +294,10 @@ func goes() []Step {
 		do("LogoutWithReason", with("10"), state("LOGOUT")),
 	}
 }
+
+// aside keeps what one person does apart from what the others do by more than
+// a broker's delays: a replay knows nothing of a meeting, only its times.
+var aside = Step{Pause: 300 * time.Millisecond}
 
 // firstScript: lists, a call held and retrieved, a consult and a transfer, and
 // at the end a call transferred to it unasked.

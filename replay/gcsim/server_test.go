@@ -179,7 +179,7 @@ func TestScenarioFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	for fault, want := range map[string]string{
-		"error:HoldCall=CF_RESOURCE_BUSY@1": "scenario shift: step 13: HoldCall: agent 1001: got the error CF_RESOURCE_BUSY",
+		"error:HoldCall=CF_RESOURCE_BUSY@1": "scenario shift: step 14: HoldCall: agent 1001: got the error CF_RESOURCE_BUSY",
 		"missing:1003/State:LOGOUT":         "agent 1003: waited 10s for [State LOGOUT]: no such event came",
 	} {
 		cfg := Config{Site: site, Faults: []string{fault}}
