@@ -30,6 +30,7 @@ func commands() []func(*app) *cobra.Command {
 		checkCommand,
 		decodeCommand,
 		diffCommand,
+		demoCommand,
 		doctorCommand,
 		encodeCommand,
 		explainCommand,
