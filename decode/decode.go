@@ -122,12 +122,14 @@ type decoder struct {
 // add gives a finding about the field being read, at a place in the text
 // being read.
 func (d *decoder) add(code, text string, at int32) {
-	d.notes.add(code, d.trail.String(), text, d.src.place(at), d.src.inType())
+	var room [64]byte
+	d.notes.add(code, d.trail.append(room[:0]), text, d.src.place(at), d.src.inType())
 }
 
 // note gives a finding about a field, "" for the whole body.
 func (d *decoder) note(code, field, text string, at int32) {
-	d.notes.add(code, field, text, d.src.place(at), d.src.inType())
+	var room [64]byte
+	d.notes.add(code, append(room[:0], field...), text, d.src.place(at), d.src.inType())
 }
 
 // value fills in a text value from a span.
@@ -141,10 +143,14 @@ func (d *decoder) value(v *Value, s span) {
 	v.flags = d.src.flags
 }
 
+// manyParts is how much room is made at once on the strength of separators that
+// were counted: a hostile body may hold them by the million.
+const manyParts = 1024
+
 // take returns an empty slice with room for n fields.
 func (d *decoder) take(n int) []Field {
 	if n > cap(d.slab)-len(d.slab) {
-		d.slab = make([]Field, 0, max(n, min(2*cap(d.slab), 4096)))
+		d.slab = make([]Field, 0, max(n, min(2*cap(d.slab), manyParts)))
 	}
 	at := len(d.slab)
 	d.slab = d.slab[:at+n]

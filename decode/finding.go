@@ -103,15 +103,8 @@ func (t *trail) enterIndex(i int) {
 
 func (t *trail) leave() { t.depth-- }
 
-func (t *trail) String() string {
-	if t.depth == 0 {
-		return ""
-	}
-	if t.depth == 1 {
-		return t.steps[0].name
-	}
-	var buf [64]byte
-	dst := buf[:0]
+// append writes the path: queue[0].snapShot.waitingCalls.
+func (t *trail) append(dst []byte) []byte {
 	for i := range t.depth {
 		s := &t.steps[i]
 		switch {
@@ -125,7 +118,7 @@ func (t *trail) String() string {
 		}
 		dst = append(dst, s.name...)
 	}
-	return string(dst)
+	return dst
 }
 
 // A notebook takes a message's findings: each code once per field, in any
@@ -141,21 +134,32 @@ type seenKey struct{ code, field string }
 // fewFindings is how many are searched one by one before a map is worth it.
 const fewFindings = 16
 
-func (n *notebook) add(code, field, text string, at int32, inType bool) {
-	if n.has(code, field) {
+// add takes a finding about the field whose path is given.
+func (n *notebook) add(code string, field []byte, text string, at int32, inType bool) {
+	if n.full() || n.has(code, field) {
 		return
 	}
-	if len(n.list) >= MaxFindings {
-		n.omitted++
-		return
+	n.put(Finding{Code: code, Severity: severityOf(code), Field: string(field), Text: text, Offset: int(at), InType: inType})
+}
+
+// full reports whether there are as many findings as are kept, and counts the
+// one that is not. A field's second finding of a code is then counted too.
+func (n *notebook) full() bool {
+	if len(n.list) < MaxFindings {
+		return false
 	}
-	n.list = append(n.list, Finding{Code: code, Severity: severityOf(code), Field: field, Text: text, Offset: int(at), InType: inType})
+	n.omitted++
+	return true
+}
+
+func (n *notebook) put(f Finding) {
+	n.list = append(n.list, f)
 	if n.seen != nil {
-		n.seen[seenKey{code, field}] = struct{}{}
+		n.seen[seenKey{f.Code, f.Field}] = struct{}{}
 	}
 }
 
-func (n *notebook) has(code, field string) bool {
+func (n *notebook) has(code string, field []byte) bool {
 	if len(n.list) > fewFindings && n.seen == nil {
 		n.seen = make(map[seenKey]struct{}, 4*fewFindings)
 		for i := range n.list {
@@ -163,11 +167,11 @@ func (n *notebook) has(code, field string) bool {
 		}
 	}
 	if n.seen != nil {
-		_, ok := n.seen[seenKey{code, field}]
+		_, ok := n.seen[seenKey{code, string(field)}]
 		return ok
 	}
 	for i := range n.list {
-		if n.list[i].Code == code && n.list[i].Field == field {
+		if n.list[i].Code == code && n.list[i].Field == string(field) {
 			return true
 		}
 	}

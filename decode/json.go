@@ -131,7 +131,7 @@ func (d *decoder) jsonEvent(list []member, typeAt span) {
 	} else {
 		d.note(UnknownName, "name", "not an event of the protocol", typeAt.start)
 	}
-	set := nameSet{fields: make([]Field, 0, len(list))}
+	set := nameSet{fields: make([]Field, 0, len(list)), expect: len(list)}
 	for _, mem := range list {
 		if !equalFold(mem.key, "type") {
 			v, _ := set.put(canonicalKey(m.spec, mem.key))
@@ -210,7 +210,7 @@ func (d *decoder) checkPlaced(list *ValueList, f *Field) {
 			code = UnknownErrorCode
 		}
 	}
-	d.notes.add(code, f.Name, text, f.Value.at.start, false)
+	d.notes.add(code, []byte(f.Name), text, f.Value.at.start, false)
 }
 
 // restCommand reads a REST command: the two strings of a text command in an
@@ -298,7 +298,7 @@ func (d *decoder) xucCommand(list []member, claz span) {
 	if class != "ping" && (class != "web" || m.Name == "ping" || xuc.LookupCommand(m.Name) == nil) {
 		d.note(UnknownName, "name", "not a command of xuc", claz.start)
 	}
-	set := nameSet{fields: make([]Field, 0, len(list))}
+	set := nameSet{fields: make([]Field, 0, len(list)), expect: len(list)}
 	d.putAll(&set, list, func(key string) bool { return key == "claz" || named && key == "command" })
 	m.Fields = set.fields
 }
@@ -319,7 +319,7 @@ func (d *decoder) xucEvent(list []member, msgType span) {
 	case 'n':
 	case '{':
 		inner, _, _ := readMembers(d.src.text, int(content.value.start), nil)
-		set := nameSet{fields: make([]Field, 0, len(inner))}
+		set := nameSet{fields: make([]Field, 0, len(inner)), expect: len(inner)}
 		d.putAll(&set, inner, nil)
 		m.Fields = set.fields
 	case '[':

@@ -185,9 +185,10 @@ func appendEscape(dst []byte, c byte) []byte {
 
 // A Place is where a field stands in the bytes of a message.
 type Place struct {
-	Path       string // as for Message.Get; also name and agent
+	Path       string // as for Message.Get
 	Start, End int
 	InType     bool // in the JMSType, not in the body
+	Head       bool // the message's own name or agent, not a field
 }
 
 // Places returns where each field stands, in the order of Fields, parts after
@@ -197,19 +198,19 @@ func (m *Message) Places() []Place {
 		return nil
 	}
 	var list []Place
-	add := func(path string, s span, inType bool) {
-		list = append(list, Place{path, int(s.start), int(s.end), inType})
+	add := func(path string, s span, inType, head bool) {
+		list = append(list, Place{path, int(s.start), int(s.end), inType, head})
 	}
 	if m.Name != "" {
-		add("name", m.nameAt, m.inType)
+		add("name", m.nameAt, m.inType, true)
 	}
 	if m.Agent != "" {
-		add("agent", m.agentAt, m.inType)
+		add("agent", m.agentAt, m.inType, true)
 	}
 	var walk func(path string, v *Value)
 	walk = func(path string, v *Value) {
 		if v.flags&valueBuilt == 0 {
-			add(path, v.at, v.flags&valueInType != 0)
+			add(path, v.at, v.flags&valueInType != 0, false)
 		}
 		for i := range v.Parts {
 			if v.Kind == KindList {
@@ -237,15 +238,22 @@ func (m *Message) FieldAt(offset int, inType bool) string {
 	return best
 }
 
+// appendWire appends the places as an object. A field that is called name or
+// agent takes the key of the message's own.
 func (m *Message) appendWire(dst []byte) []byte {
 	dst = append(dst, '{')
-	for i, p := range m.Places() {
-		if i > 0 {
-			dst = append(dst, ',')
+	first := true
+	for _, p := range m.Places() {
+		if _, taken := direct(m.Fields, p.Path); p.Head && taken && !p.InType {
+			continue
 		}
 		if p.InType {
 			p.Path = "type:" + p.Path
 		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
 		dst = appendString(dst, p.Path)
 		dst = append(dst, ':', '[')
 		dst = strconv.AppendInt(dst, int64(p.Start), 10)

@@ -12,8 +12,8 @@ func (d *decoder) recordList(arg *Arg, toks []span) Field {
 	if len(toks) > 0 {
 		all := span{toks[0].start, toks[len(toks)-1].end}
 		list.at = d.src.at(all)
-		d.reserve(strings.Count(all.of(text), ",") + 2*len(toks))
-		list.Parts = make([]Field, 0, len(toks))
+		d.reserve(min(strings.Count(all.of(text), ",")+2*len(toks), manyParts))
+		list.Parts = make([]Field, 0, min(len(toks), manyParts))
 	} else {
 		list.at = d.src.at(span{int32(len(text)), int32(len(text))})
 	}
@@ -305,7 +305,13 @@ func (d *decoder) beginGroup(outer, inner *recordReader, g int, head, value span
 		d.about(part.Name, BadKey, "the group comes again", head.start)
 	}
 	outer.seen |= 1 << g
-	*inner = recordReader{parts: part.Parts, sep: keySep, fields: make([]Field, 0, len(part.Parts)+1)}
+	fields, again := direct(outer.fields, part.Name)
+	if again {
+		clear(fields.Parts) // the group comes again: its room is free
+	} else {
+		fields.Parts = d.take(len(part.Parts) + 1)
+	}
+	*inner = recordReader{parts: part.Parts, sep: keySep, fields: fields.Parts[:0]}
 	d.enter(part.Name)
 	d.recordPart(inner, value)
 	d.leave()

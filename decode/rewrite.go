@@ -102,7 +102,7 @@ func (m *Message) edit(path, value string) (e edit, secret bool, err error) {
 
 // placeOf returns the value at a path, agent and the JMSType's among them.
 func (m *Message) placeOf(path string) (Value, bool) {
-	if path != "agent" {
+	if path != "agent" || m.Agent == "" {
 		return m.Get(path)
 	}
 	if m.Protocol == GCJSON {
@@ -114,7 +114,7 @@ func (m *Message) placeOf(path string) (Value, bool) {
 	} else if m.Protocol == GCREST {
 		v.flags = valueQuoted
 	}
-	return v, m.Agent != ""
+	return v, true
 }
 
 // escaped replaces '#' as GC does, where the field may hold it.

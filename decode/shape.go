@@ -191,7 +191,7 @@ func (d *decoder) pieces(arg *Arg, tok span) Value {
 	text := d.src.text
 	rest, more := pieces(text, tok), true
 	n := 1 + strings.Count(rest.of(text), "|")
-	d.reserve(n + strings.Count(rest.of(text), ",") + 1)
+	d.reserve(min(n+strings.Count(rest.of(text), ",")+1, manyParts))
 	v := Value{Kind: KindList, at: d.src.at(tok), Parts: make([]Field, 0, n)}
 	for more {
 		var piece span
@@ -248,7 +248,8 @@ func (d *decoder) pairs(fields []Field, arg *Arg, tok span) []Field {
 		return d.bareValues(fields, arg, tok)
 	}
 	rest, more := pieces(text, tok), true
-	r := pairReader{hash: arg.Hash, nameSet: nameSet{fields: d.take(1 + strings.Count(rest.of(text), "|"))}}
+	n := 1 + strings.Count(rest.of(text), "|")
+	r := pairReader{hash: arg.Hash, nameSet: nameSet{fields: d.take(min(n, max(manyParts, rest.len()/16))), expect: n}}
 	for more {
 		var piece span
 		piece, rest, more = next(text, rest, pieceSep)
@@ -320,49 +321,6 @@ func hashOf(name string) Hash {
 		return HashNumber
 	}
 	return HashText
-}
-
-// A nameSet is a list of fields without a name twice: the last value counts,
-// at the place of the first.
-type nameSet struct {
-	fields []Field
-	index  map[string]int // of names, once there are many
-}
-
-// fewNames is how many are searched one by one before a map is worth it.
-const fewNames = 32
-
-// put returns the value of a field, which is to be filled in, and reports
-// whether the name was there before.
-func (s *nameSet) put(name string) (v *Value, again bool) {
-	if i, ok := s.find(name); ok {
-		s.fields[i].Value = Value{}
-		return &s.fields[i].Value, true
-	}
-	s.fields, v = grow(s.fields, name)
-	if s.index != nil {
-		s.index[name] = len(s.fields) - 1
-	}
-	return v, false
-}
-
-func (s *nameSet) find(name string) (int, bool) {
-	if s.index == nil && len(s.fields) >= fewNames {
-		s.index = make(map[string]int, 4*fewNames)
-		for i := range s.fields {
-			s.index[s.fields[i].Name] = i
-		}
-	}
-	if s.index != nil {
-		i, ok := s.index[name]
-		return i, ok
-	}
-	for i := range s.fields {
-		if s.fields[i].Name == name {
-			return i, true
-		}
-	}
-	return 0, false
 }
 
 // bareValues reads call variables without names (inventory A-54).
