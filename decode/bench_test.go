@@ -115,3 +115,36 @@ func BenchmarkSplitJSON(b *testing.B) {
 		parts += len(m)
 	})
 }
+
+// The recorder masks every message before it keeps it.
+func BenchmarkMask(b *testing.B) {
+	k := decode.NewMasker()
+	for i := range 1000 {
+		k.Learn("secret number " + string(rune('a'+i%26)) + strings.Repeat("x", i%7))
+	}
+	b.SetBytes(int64(len(benchCall.Body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		k.Mask(benchCall)
+	}
+}
+
+func BenchmarkAppendJSON(b *testing.B) {
+	m := decode.Decode(benchCall, decode.Options{})
+	var line []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		line = m.AppendJSON(line[:0], decode.JSONOptions{})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	m := decode.Decode(benchCall, decode.Options{})
+	built := decode.Message{Kind: m.Kind, Name: m.Name, Variant: m.Variant, Agent: m.Agent, Fields: m.Fields}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := decode.Encode(&built); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

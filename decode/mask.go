@@ -41,13 +41,14 @@ func NewMasker() *Masker { return &Masker{} }
 // secrets of this message are known from the next one on. in is not changed;
 // out shares its memory when nothing was masked.
 func (k *Masker) Mask(in Input) (out Input, masks []Mask) {
-	found := findSecrets(in)
-	k.mu.RLock()
-	body := k.known.find(found.body, string(in.Body))
-	var typ []region
+	text, jmsType := string(in.Body), ""
 	if in.Type != nil {
-		typ = k.known.find(nil, *in.Type)
+		jmsType = *in.Type
 	}
+	found := findSecrets(jmsType, text, in.Direction)
+	k.mu.RLock()
+	body := k.known.find(found.body, text)
+	typ := k.known.find(nil, jmsType)
 	k.mu.RUnlock()
 	for _, s := range found.learn {
 		k.Learn(s)
@@ -58,13 +59,13 @@ func (k *Masker) Mask(in Input) (out Input, masks []Mask) {
 	}
 	nameRegions(in, body, typ)
 	if len(typ) > 0 {
-		text, more := replace(*in.Type, typ, "type:")
-		out.Type = &text
+		hidden, more := replace(jmsType, typ, "type:")
+		out.Type = &hidden
 		masks = more
 	}
 	if len(body) > 0 {
-		text, more := replace(string(in.Body), body, "")
-		out.Body = []byte(text)
+		hidden, more := replace(text, body, "")
+		out.Body = []byte(hidden)
 		masks = append(masks, more...)
 	}
 	return out, masks
@@ -160,14 +161,13 @@ type secretsOf struct {
 }
 
 // findSecrets finds the secrets that the grammar knows of.
-func findSecrets(in Input) secretsOf {
+func findSecrets(jmsType, body string, way Direction) secretsOf {
 	var f secretsOf
-	body := string(in.Body)
 	if body == "" {
 		return f
 	}
-	if in.Type != nil && *in.Type != "" {
-		f.command(*in.Type, body, 0, in.Direction != FromGC)
+	if jmsType != "" {
+		f.command(jmsType, body, 0, way != FromGC)
 	}
 	if len(f.body) > 0 {
 		return f
@@ -578,8 +578,7 @@ func (m *Message) Masked() *Message {
 	if m.input&decoded == 0 {
 		return m.hiddenFields()
 	}
-	in := m.wire()
-	found := findSecrets(in)
+	found := findSecrets(m.jmsType, m.raw, m.dir)
 	if len(found.body) == 0 {
 		return m
 	}
@@ -587,6 +586,7 @@ func (m *Message) Masked() *Message {
 	if text == m.raw {
 		return m
 	}
+	in := m.wire()
 	in.Body = []byte(text)
 	h := Decode(in, m.opts)
 	h.moveBack(found.body)
