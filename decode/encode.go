@@ -626,7 +626,7 @@ func (m *Message) checked(in Input) (Input, error) {
 func difference(prefix string, want, got []Field) (path string, differ bool) {
 	for i := range want {
 		w := &want[i]
-		at := join2(prefix, w.Name)
+		at := below(prefix, w.Name)
 		g, ok := direct(got, w.Name)
 		if !ok {
 			return at, true
@@ -637,13 +637,13 @@ func difference(prefix string, want, got []Field) (path string, differ bool) {
 	}
 	for i := range got {
 		if _, ok := direct(want, got[i].Name); !ok {
-			return join2(prefix, got[i].Name), true
+			return below(prefix, got[i].Name), true
 		}
 	}
 	return "", false
 }
 
-func join2(prefix, name string) string {
+func below(prefix, name string) string {
 	if prefix == "" {
 		return name
 	}

@@ -437,6 +437,9 @@ func (s *Spec) Fields() [][2]string {
 		k := &s.Keys[i]
 		a := Arg{Class: k.Class, Values: k.Values, Volatile: k.Volatile}
 		text := a.Describe()
+		if k.Class == ClassText && k.Values == nil {
+			text = "as the source has it"
+		}
 		if len(k.Keys) > 1 || k.Keys[0] != k.Name {
 			text += "; key " + strings.Join(k.Keys, ", ")
 		}

@@ -218,7 +218,7 @@ func unlike(prefix string, a, b []Field, changed func(string) bool) string {
 		return orSelf(prefix)
 	}
 	for i := range a {
-		path := join2(prefix, a[i].Name)
+		path := below(prefix, a[i].Name)
 		if changed(path) || changed("type:"+path) {
 			continue
 		}

@@ -36,14 +36,14 @@ var (
 func state(s string) Expect    { return Expect{Event: "State", Field: "state", Value: s} }
 func inbound(s string) Expect  { return Expect{Event: "InboundCall", Field: "state", Value: s} }
 func consult(s string) Expect  { return Expect{Event: "ConsultCall", Field: "state", Value: s} }
-func any1(name string) Expect  { return Expect{Event: name} }
+func event(name string) Expect { return Expect{Event: name} }
 func reasons(c string) Expect  { return Expect{Event: "ReasonCodes", Field: "category", Value: c} }
 func optional(e Expect) Expect { e.Optional = true; return e }
 
 func after(events ...Expect) []Sequence { return []Sequence{{Events: events}} }
 
 var (
-	loginEvents = []Sequence{{Order: AnyOrder, Events: []Expect{any1("AgentInfo"), any1("State"), optional(any1("DialogStatus"))}}}
+	loginEvents = []Sequence{{Order: AnyOrder, Events: []Expect{event("AgentInfo"), event("State"), optional(event("DialogStatus"))}}}
 	printed     = Expect{Event: "Control"}
 )
 
@@ -90,7 +90,7 @@ var commandTable = []*Spec{
 
 	// Agent state
 	{Name: "GetState", Word: "GetState", Group: "Agent state", Category: "agent_state", Roles: []Role{Agent}, Sources: "001, 002, 003",
-		Doc: "asks for the agent's state", Forms: args(), Expects: after(any1("State"))},
+		Doc: "asks for the agent's state", Forms: args(), Expects: after(event("State"))},
 	{Name: "MakeNotReady", Word: "MakeNotReady", Group: "Agent state", Category: "agent_state", Roles: []Role{Agent, Supervisor}, Sources: "001, 002, 003",
 		Doc:   "sets an agent to NOT_READY",
 		Notes: []string{"The id is the agent acted upon; the sender may be a supervisor.", "By older Finesse texts a supervisor may set READY and LOGOUT only."},
@@ -118,7 +118,7 @@ var commandTable = []*Spec{
 		Forms: args(dialogArg), Expects: after(inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-03"}},
 	{Name: "ReleaseCall", Word: "ReleaseCall", Group: "Calls", Category: "agent_call", Roles: []Role{Agent}, Sources: "001, 002, 003",
 		Doc: "hangs up", Notes: []string{"With the dialog id of a consult call it drops that one."},
-		Forms: args(dialogArg), Expects: after(inbound("DROPPED"), any1("State")), Errors: dialogErrors, Disagree: []string{"A-03", "A-26"}},
+		Forms: args(dialogArg), Expects: after(inbound("DROPPED"), event("State")), Errors: dialogErrors, Disagree: []string{"A-03", "A-26"}},
 	{Name: "HoldCall", Word: "HoldCall", Group: "Calls", Category: "agent_call", Roles: []Role{Agent}, Sources: "001, 002, 003", Platform: "UCCE",
 		Doc: "puts a call on hold", Notes: []string{"UCCX does not send the hold event in response.", "Its table is lost in 001; the layout is that of a running client, the errors are by analogy."},
 		Forms: args(dialogArg), Expects: after(inbound("HELD")), Errors: dialogErrors},
@@ -135,12 +135,12 @@ var commandTable = []*Spec{
 		Forms: args(numberArg, dialogArg), Expects: after(consult("INITIATING"), consult("INITIATED"), consult("ALERTING"), consult("ACTIVE")), Errors: dialogErrors},
 	{Name: "TransferCall", Word: "TransferCall", Group: "Calls", Category: "agent_call", Roles: []Role{Agent}, Sources: "000, 001, 002, 003",
 		Doc: "completes a transfer after a consult call", Notes: []string{"extension is the consulted agent's, dialogId that of the main call."},
-		Forms: args(ext("the consulted agent's"), dialogArg), Expects: after(inbound("DROPPED"), consult("DROPPED"), inbound("ACTIVE"), any1("State"), inbound("DROPPED"), any1("State")), Errors: dialogErrors},
+		Forms: args(ext("the consulted agent's"), dialogArg), Expects: after(inbound("DROPPED"), consult("DROPPED"), inbound("ACTIVE"), event("State"), inbound("DROPPED"), event("State")), Errors: dialogErrors},
 	{Name: "ConferenceCall", Word: "Conferencecall", Seen: []string{"ConferenceCall"}, Group: "Calls", Category: "agent_call", Roles: []Role{Agent}, Sources: "000, 001, 002, 003",
 		Doc: "completes a conference after a consult call", Notes: []string{"extension is the consulted agent's, dialogId that of the main call."},
 		Forms: args(ext("the consulted agent's"), dialogArg), Expects: after(inbound("ACTIVE"), consult("DROPPED"), inbound("ACTIVE")), Errors: dialogErrors},
 	{Name: "GetDialogState", Word: "GetDialogState", Group: "Calls", Category: "agent_dialog", Roles: []Role{Agent}, Sources: "001, 002, 003",
-		Doc: "asks for the state of a call", Forms: args(dialogArg), Expects: after(any1("DialogState"))},
+		Doc: "asks for the state of a call", Forms: args(dialogArg), Expects: after(event("DialogState"))},
 	{Name: "WrapUp", Word: "wrapup", Group: "Calls", Category: "agent_dialog", Roles: []Role{Agent}, Sources: "001, 002, 003", Cut: CutLast,
 		Doc: "sets the wrap-up reason of a call", Notes: []string{"The reason comes first. It may hold a ',': the body is cut at its last one.", "No answer on success."},
 		Forms: args(Arg{Name: "wrapUpReason", Doc: "label from ReasonCodes, category Wrap_Up"}, dialogArg), Errors: []string{"E_CTI_INVALID_CALLID", "MISSING_DIALOG_ID"}, Silent: true, Disagree: []string{"A-36"}},
@@ -157,30 +157,30 @@ var commandTable = []*Spec{
 	{Name: "WrapUpReasonCode", Word: "wrapupreasoncode", Group: "Reasons and lists", Category: "agent_work", Roles: []Role{Agent}, Sources: "001, 002, 003",
 		Doc: "asks for the wrap-up reasons", Forms: args(), Expects: after(reasons("Wrap_Up")), Errors: listErrors, Disagree: []string{"A-42"}},
 	{Name: "GetPhonebooks", Word: "GetPhonebooks", Group: "Reasons and lists", Category: "phonebook", Roles: []Role{Agent, Admin}, Sources: "001, 002, 003",
-		Doc: "asks for the agent's global and team phonebooks", Forms: args(), Expects: after(any1("Phonebooks")), Disagree: []string{"A-58"}},
+		Doc: "asks for the agent's global and team phonebooks", Forms: args(), Expects: after(event("Phonebooks")), Disagree: []string{"A-58"}},
 	{Name: "GetPhonebookContacts", Word: "GetPhonebookContacts", Group: "Reasons and lists", Category: "contacts", Roles: []Role{Agent, Admin}, Sources: "001, 002, 003",
-		Doc: "asks for the contacts of a phonebook", Forms: args(Arg{Name: "phonebookId", Class: ClassPhonebook, Doc: "from Phonebooks"}), Expects: after(any1("PhonebookContacts"))},
+		Doc: "asks for the contacts of a phonebook", Forms: args(Arg{Name: "phonebookId", Class: ClassPhonebook, Doc: "from Phonebooks"}), Expects: after(event("PhonebookContacts"))},
 	{Name: "GetTeamPhonebooks", Word: "GetTeamPhonebooks", Group: "Reasons and lists", Category: "phonebook", Roles: []Role{Agent, Admin}, Sources: "001, 002, 003",
 		Doc: "asks for the phonebooks of a team", Notes: []string{"001's title repeats Get_Phonebook_Contacts (copy error)."},
-		Forms: args(Arg{Name: "teamId", Class: ClassTeam, Doc: "from AgentInfo"}), Expects: after(any1("TeamPhonebooks")), Disagree: []string{"A-16"}},
+		Forms: args(Arg{Name: "teamId", Class: ClassTeam, Doc: "from AgentInfo"}), Expects: after(event("TeamPhonebooks")), Disagree: []string{"A-16"}},
 	{Name: "GetQueueList", Word: "getqueuelist", Group: "Reasons and lists", Category: "supervisor_queue_info", Roles: []Role{Supervisor, Agent}, Sources: "001, 002, 003",
-		Doc: "asks for the queues and their figures", Forms: args(), Expects: after(any1("QueueList")), Errors: teamErrors, Disagree: []string{"A-17", "A-29"}},
+		Doc: "asks for the queues and their figures", Forms: args(), Expects: after(event("QueueList")), Errors: teamErrors, Disagree: []string{"A-17", "A-29"}},
 	{Name: "GetSkillGroup", Word: "GETSKILLGROUP", Aliases: []string{"GETSKILLGROPU"}, Group: "Reasons and lists", Category: "skill_group", Roles: []Role{Agent}, Sources: "000, 001, 002", Platform: "UCCE",
 		Doc: "asks for skill groups, from the database", Notes: []string{"None or all three arguments.", "The answer is documented as JSON only (SkillGroups)."},
 		Forms: []Form{{AllOr: 3, Args: []Arg{{Name: "mode", Class: ClassWord, Values: skillGroupModes, Optional: true, Doc: "all, or a page"},
 			{Name: "startIndex", Class: ClassNum, Optional: true, Doc: "first of the page"}, {Name: "pageSize", Class: ClassNum, Optional: true, Doc: "length of the page"}}}},
-		Expects: after(any1("SkillGroups")), Disagree: []string{"A-18"}},
+		Expects: after(event("SkillGroups")), Disagree: []string{"A-18"}},
 	{Name: "GetSupervisor", Word: "GETSUPERVISOR", Group: "Reasons and lists", Category: "supervisor_list", Roles: []Role{Agent}, Sources: "000, 001, 002", Platform: "UCCE",
-		Doc: "asks for the supervisors", Notes: []string{"The answer is documented as JSON only (Supervisors)."}, Forms: args(), Expects: after(any1("Supervisors"))},
+		Doc: "asks for the supervisors", Notes: []string{"The answer is documented as JSON only (Supervisors)."}, Forms: args(), Expects: after(event("Supervisors"))},
 	{Name: "GetAgentExtension", Word: "GETAGENTEXTENSION", Group: "Reasons and lists", Category: "agent_extension", Roles: []Role{Agent}, Sources: "002", Platform: "UCCE",
 		Doc: "asks for a mobile agent's port and number", Notes: []string{"fNumber is not explained.", "The answer is documented as JSON only (AgentExtension)."},
-		Forms: args(Arg{Name: "fNumber", Class: ClassExt, Doc: "not explained"}), Expects: after(any1("AgentExtension")), Disagree: []string{"A-03"}},
+		Forms: args(Arg{Name: "fNumber", Class: ClassExt, Doc: "not explained"}), Expects: after(event("AgentExtension")), Disagree: []string{"A-03"}},
 
 	// Supervisor
 	{Name: "SilentMonitor", Word: "silentmonitor", Group: "Supervisor", Category: "supervisor_dialog", Roles: []Role{Supervisor}, Sources: "001, 002, 003",
 		Doc: "listens to an agent's call unheard", Notes: []string{"The call type is SUPERVISOR_MONITOR, on the wire SM."}, Forms: args(ext("of the agent to be heard")),
 		Expects: []Sequence{{For: Supervisor, Events: []Expect{inbound("INITIATING"), inbound("INITIATED"), inbound("ACTIVE")}},
-			{For: Agent, Events: []Expect{any1("NewInboundCall"), inbound("ACTIVE")}}}, Disagree: []string{"A-41"}},
+			{For: Agent, Events: []Expect{event("NewInboundCall"), inbound("ACTIVE")}}}, Disagree: []string{"A-41"}},
 	{Name: "EndSilentMonitor", Word: "endsilentmonitor", Group: "Supervisor", Category: "supervisor_dialog", Roles: []Role{Supervisor}, Sources: "001, 002, 003",
 		Doc: "ends silent monitoring", Forms: args(dialogArg),
 		Expects: []Sequence{{For: Supervisor, Events: []Expect{inbound("ACTIVE"), inbound("DROPPED")}}, {For: Agent, Events: []Expect{inbound("DROPPED")}}}, Errors: dialogErrors},
@@ -190,23 +190,23 @@ var commandTable = []*Spec{
 	{Name: "GetTeamUsers", Word: "getteamusers", Group: "Supervisor", Category: "supervisor_team", Roles: []Role{Supervisor}, Sources: "001, 002, 003",
 		Doc: "asks for the members of a team and, with true, for their State events from then on", Notes: []string{"A setting of GC decides whether members that are logged out are listed.", "For the primary supervisor only (draft for GC 4.1)."},
 		Forms:   args(Arg{Name: "teamId", Class: ClassTeam, Doc: "from AgentInfo"}, Arg{Name: "subscribe", Class: ClassBool, Values: boolList, Optional: true, Doc: "true: send the members' State events too"}),
-		Expects: after(any1("TeamUsersList")), Errors: teamErrors, Disagree: []string{"A-47"}},
+		Expects: after(event("TeamUsersList")), Errors: teamErrors, Disagree: []string{"A-47"}},
 	{Name: "BargeIn", Word: "bargein", Group: "Supervisor", Category: "agent_call", Roles: []Role{Supervisor}, Sources: "001, 002, 003",
 		Doc: "joins an agent's call", Forms: args(ext("of the agent"), dialogArg),
-		Expects: []Sequence{{For: Supervisor, Events: []Expect{inbound("ACTIVE"), inbound("DROPPED"), any1("NewInboundCall"), any1("NewInboundCall"), inbound("DROPPED"), any1("NewInboundCall"), inbound("ACTIVE")}},
+		Expects: []Sequence{{For: Supervisor, Events: []Expect{inbound("ACTIVE"), inbound("DROPPED"), event("NewInboundCall"), event("NewInboundCall"), inbound("DROPPED"), event("NewInboundCall"), inbound("ACTIVE")}},
 			{For: Agent, Events: []Expect{inbound("DROPPED"), inbound("HELD"), consult("INITIATING"), consult("INITIATED"), inbound("ACTIVE"), inbound("DROPPED"), inbound("ACTIVE")}}},
 		Errors: dialogErrors, Disagree: []string{"A-19"}},
 	{Name: "GetTeamUserState", Word: "getteamuserstate", Group: "Supervisor", Category: "supervisor_team_member_state", Roles: []Role{Supervisor}, Sources: "001, 002, 003",
 		Doc: "asks for the state of a team's member", Notes: []string{"Not implemented in clients yet, says 003.", "001's title repeats BargIn_Call (copy error)."},
-		Forms: args(Arg{Name: "loginId", Class: ClassAgent, Doc: "the member"}), Expects: after(any1("TeamMemberStateChanged")), Disagree: []string{"A-31"}},
+		Forms: args(Arg{Name: "loginId", Class: ClassAgent, Doc: "the member"}), Expects: after(event("TeamMemberStateChanged")), Disagree: []string{"A-31"}},
 
 	// Outbound
 	{Name: "AcceptOutboundPreview", Word: "AcceptOutboundPreview", Group: "Outbound", Category: "agent_call", Roles: []Role{Agent}, Sources: "001, 002, 003",
 		Doc: "accepts an outbound preview or a personal callback", Forms: args(dialogArg, Arg{Name: "action", Class: ClassWord, Values: acceptActions, Doc: "the word ACCEPT"}),
 		Expects: []Sequence{
-			{Platform: "UCCE", Before: true, Events: []Expect{any1("NewOutboundPreviewCall"), state("RESERVED"), inbound("ACTIVE"), inbound("ACTIVE")}},
+			{Platform: "UCCE", Before: true, Events: []Expect{event("NewOutboundPreviewCall"), state("RESERVED"), inbound("ACTIVE"), inbound("ACTIVE")}},
 			{Platform: "UCCE", Events: []Expect{inbound("ACCEPTED"), inbound("INITIATING"), inbound("DROPPED"), inbound("INITIATING"), inbound("INITIATED"), inbound("ACTIVE")}},
-			{Platform: "UCCX", Before: true, Events: []Expect{state("RESERVED"), inbound("INITIATING"), any1("NewOutboundPreviewCall")}},
+			{Platform: "UCCX", Before: true, Events: []Expect{state("RESERVED"), inbound("INITIATING"), event("NewOutboundPreviewCall")}},
 			{Platform: "UCCX", Events: []Expect{inbound("DROPPED"), inbound("INITIATING"), inbound("INITIATED"), printed, inbound("ACTIVE")}}},
 		Errors: dialogErrors, Disagree: []string{"A-20", "A-27"}},
 	{Name: "RejectOutboundPreview", Word: "RejectOutboundPreview", Group: "Outbound", Category: "agent_call", Roles: []Role{Agent}, Sources: "000, 001, 002, 003",
@@ -219,17 +219,17 @@ var commandTable = []*Spec{
 		Expects: after(inbound("ACTIVE"), inbound("DROPPED")), Errors: dialogErrors},
 	{Name: "ScheduleCallback", Word: "SHCEDULECALLBACK", Group: "Outbound", Category: "agent_call", Roles: []Role{Agent}, Sources: "000, 001, 002",
 		Doc: "schedules a callback", Notes: []string{"Really spelt so.", "The form of the time is not documented."}, Forms: callbackForm,
-		Expects: after(printed, inbound("ACTIVE"), any1("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22", "A-48"}},
+		Expects: after(printed, inbound("ACTIVE"), event("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22", "A-48"}},
 	{Name: "UpdateCallback", Word: "UPDATECALLBACK", Group: "Outbound", Category: "agent_call", Roles: []Role{Agent}, Sources: "000, 001, 002",
 		Doc: "changes a scheduled callback", Notes: []string{"The form of the time is not documented."}, Forms: callbackForm,
-		Expects: after(printed, inbound("ACTIVE"), any1("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22"}},
+		Expects: after(printed, inbound("ACTIVE"), event("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22"}},
 	{Name: "CancelScheduledCallback", Word: "CANCELSHCEDULECALLBACK", Group: "Outbound", Category: "agent_call", Roles: []Role{Agent}, Sources: "000, 001, 002",
 		Doc: "cancels a scheduled callback", Notes: []string{"Really spelt so."}, Forms: args(mediaArg, dialogArg),
-		Expects: after(any1("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22"}},
+		Expects: after(event("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22"}},
 	{Name: "ReclassifyCall", Word: "RECLASSIFYCALL", Group: "Outbound", Category: "", Roles: []Role{Agent}, Sources: "000, 001, 002",
 		Doc: "reclassifies an outbound direct preview call", Notes: []string{"value is not documented; candidates are Finesse's REX_VOICE, REX_ANS_MACHINE, REX_FAX, REX_INVALID, DO_NOT_CALL, BUSY."},
 		Forms:   args(mediaArg, dialogArg, Arg{Name: "value", Class: ClassWord, Doc: "the new class"}),
-		Expects: after(any1("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22"}},
+		Expects: after(event("Callback"), printed, inbound("ACTIVE")), Errors: dialogErrors, Disagree: []string{"A-22"}},
 
 	// Recording
 	{Name: "ZoomPauseRecording", Word: "ZOOMPauseRecording", Group: "Recording", Category: "zoom", Roles: []Role{Agent}, Sources: "002, 003",

@@ -114,22 +114,20 @@ func bookChoice(none string) []Choice {
 	return []Choice{{Variant: "none", Min: 1, Max: 1, Arg: 1, Word: none}, {Variant: "admin", Headless: true}, {Variant: "list"}}
 }
 
-func one(a ...Arg) []Form { return []Form{{Args: a}} }
-
 var eventTable = []*Spec{
 	// System
 	{Name: "System", Word: "System", Headless: true, Group: "System", Category: "system", Roles: []Role{Client}, Sources: "001, 003",
 		Doc: "GC is, or is not, in service", Notes: []string{"Answer to Hello and Beat, and sent by itself. After OUT_OF_SERVICE GC takes no commands."},
-		Forms: one(stateOf("status", systemStatuses, "IN_SERVICE or OUT_OF_SERVICE")), Answers: []string{"Hello", "Beat"}},
+		Forms: args(stateOf("status", systemStatuses, "IN_SERVICE or OUT_OF_SERVICE")), Answers: []string{"Hello", "Beat"}},
 	{Name: "Destination", Word: "DESTINATION", Headless: true, Group: "System", Category: "agent_state", Roles: []Role{Client}, Sources: "001, 003",
 		Doc: "GC does not know the client's topic: Connect and Login again for all agents", Answers: []string{"Beat"}, Disagree: []string{"A-21"},
-		Forms: one(Arg{Name: "clientDestination", Class: ClassDest, Volatile: true, Doc: "the client's topic"}, stateOf("action", destinationActions, "the word RECONNECT"))},
+		Forms: args(Arg{Name: "clientDestination", Class: ClassDest, Volatile: true, Doc: "the client's topic"}, stateOf("action", destinationActions, "the word RECONNECT"))},
 	{Name: "Callback", Word: "CallBack", Headless: true, Group: "System", Category: "Info", Roles: []Role{Agent}, Sources: "001",
 		Doc: "a callback was scheduled, changed, cancelled or reclassified", Notes: []string{"The text is not documented.", "No id in front: whose callback it is, is not said."},
-		Forms: one(textArg("callback", "free text")), Answers: []string{"ScheduleCallback", "UpdateCallback", "CancelScheduledCallback", "ReclassifyCall"}, Disagree: []string{"A-22", "A-48"}},
+		Forms: args(textArg("callback", "free text")), Answers: []string{"ScheduleCallback", "UpdateCallback", "CancelScheduledCallback", "ReclassifyCall"}, Disagree: []string{"A-22", "A-48"}},
 	{Name: "Error", Word: "Error", Group: "System", Category: "agent_error", Roles: []Role{Agent, Supervisor}, Sources: "001, 003",
 		Doc: "a command was refused, or a session ended", Notes: []string{"Which command is not said: match by agent and order."},
-		Forms: one(Arg{Name: "errorCode", Class: ClassWord, Values: errorCodeList, Doc: "see the error codes"}), Disagree: []string{"A-33"}},
+		Forms: args(Arg{Name: "errorCode", Class: ClassWord, Values: errorCodeList, Doc: "see the error codes"}), Disagree: []string{"A-33"}},
 
 	// Agent
 	{Name: "AgentInfo", Word: "AgentInfo", Group: "Agent", Category: "agent_info", Roles: []Role{Agent, Supervisor}, Sources: "000, 001, 003",
@@ -169,7 +167,7 @@ var eventTable = []*Spec{
 		Answers: []string{"ReasonCodeLogout", "ReasonCodeNotReady", "WrapUpReasonCode"}, Disagree: []string{"A-24", "A-42"}},
 	{Name: "AgentState", Word: "AgentState", Headless: true, Group: "Agent", Category: "connector_sync", Roles: []Role{Connector}, Sources: "003",
 		Doc: "GC to GC on the topic ConnectorSync: an agent has logged in", Notes: []string{"Carries the password in clear. Not for clients."},
-		Forms: one(Arg{Name: "agentId", Class: ClassAgent}, passwordArg, extArg("extension", ""), timeArg("subscriptionTime", ""))},
+		Forms: args(Arg{Name: "agentId", Class: ClassAgent}, passwordArg, extArg("extension", ""), timeArg("subscriptionTime", ""))},
 
 	// Calls
 	{Name: "NewInboundCall", Word: "NewInboundCall", Headless: true, Group: "Calls", Category: "agent_call", Roles: []Role{Agent}, Sources: "001, 003",
@@ -197,7 +195,7 @@ var eventTable = []*Spec{
 			"ScheduleCallback", "UpdateCallback", "CancelScheduledCallback", "ReclassifyCall"},
 		Disagree: []string{"A-06", "A-25", "A-26", "A-41", "A-54"}},
 	{Name: "NewOutboundCall", Word: "NewOutboundCall", Group: "Calls", Category: "agent_call", Roles: []Role{Agent}, Sources: "003",
-		Doc: "an outbound call was put through to the agent", Forms: one(fromArg, callVarsArg, mainDialog), Realign: &Realign{Key: "DialogID", Home: 3, Var: 2}, Disagree: []string{"A-46"}},
+		Doc: "an outbound call was put through to the agent", Forms: args(fromArg, callVarsArg, mainDialog), Realign: &Realign{Key: "DialogID", Home: 3, Var: 2}, Disagree: []string{"A-46"}},
 	{Name: "NewOutboundPreviewCall", Word: "NewOutboundPreviewCall", Group: "Calls", Category: "agent_call", Roles: []Role{Agent}, Sources: "001",
 		Doc: "an outbound call is offered for preview", Notes: []string{"The layout is not known: the arguments are the field args."},
 		Forms: []Form{{Opaque: true}}, Disagree: []string{"A-27", "A-46"}},
@@ -236,9 +234,9 @@ var eventTable = []*Spec{
 
 	// Supervisor
 	{Name: "TeamInfoIDs", Word: "TeamInfoIDs", Group: "Supervisor", Category: "supervisor_info", Roles: []Role{Supervisor}, Sources: "001, 003",
-		Doc: "the ids of a supervisor's teams", Forms: one(Arg{Shape: Literal, Word: "TeamID", Of: "teamIds"}, Arg{Name: "teamIds", Class: ClassTeam, Shape: List}, fullNameArg)},
+		Doc: "the ids of a supervisor's teams", Forms: args(Arg{Shape: Literal, Word: "TeamID", Of: "teamIds"}, Arg{Name: "teamIds", Class: ClassTeam, Shape: List}, fullNameArg)},
 	{Name: "TeamInfoNames", Word: "TeamInfoNames", Group: "Supervisor", Category: "supervisor_info", Roles: []Role{Supervisor}, Sources: "001, 003",
-		Doc: "the names of a supervisor's teams", Forms: one(Arg{Shape: Literal, Word: "TeamName", Of: "teamNames"}, Arg{Name: "teamNames", Shape: List}, fullNameArg)},
+		Doc: "the names of a supervisor's teams", Forms: args(Arg{Shape: Literal, Word: "TeamName", Of: "teamNames"}, Arg{Name: "teamNames", Shape: List}, fullNameArg)},
 	{Name: "QueueList", Word: "QueueList", Group: "Supervisor", Category: "supervisor_queue_info", Roles: []Role{Supervisor, Agent}, Sources: "000, 001, 003",
 		Doc: "the queues and their figures", Notes: []string{"One token a queue.", "UCCX for a supervisor: Type:SnapShot: and Type:SinceMidNight: begin a group each; brackets around the word are accepted."},
 		Forms: []Form{
@@ -251,15 +249,15 @@ var eventTable = []*Spec{
 		Answers: []string{"GetQueueList"}, Disagree: []string{"A-29", "A-34"}},
 	{Name: "AgentsList", Word: "AgentsList", Group: "Supervisor", Category: "", Roles: []Role{Admin}, Sources: "001",
 		Doc: "all agents that are logged in", Notes: []string{"001's title says TeamUsersList (copy error).", "Between Name and Extension there is no ',', but a blank."},
-		Forms: one(Arg{Name: "users", Shape: Users, Parts: userParts}), Disagree: []string{"A-15", "A-30"}},
+		Forms: args(Arg{Name: "users", Shape: Users, Parts: userParts}), Disagree: []string{"A-15", "A-30"}},
 	{Name: "TeamUsersList", Word: "TeamUsersList", Group: "Supervisor", Category: "supervisor_team_user", Roles: []Role{Supervisor}, Sources: "000, 001, 003",
 		Doc: "the members of a team and their states", Notes: []string{"One token a member. 000 and 003 are cut after Extension.", "The draft for GC 4.1 calls it TeamInfo."},
-		Forms: one(records("users", teamUserParts, "")), Answers: []string{"GetTeamUsers"}, Disagree: []string{"A-07", "A-47"}},
+		Forms: args(records("users", teamUserParts, "")), Answers: []string{"GetTeamUsers"}, Disagree: []string{"A-07", "A-47"}},
 	{Name: "TeamMemberStateChanged", Word: "TeamMemberStateChanged", Group: "Supervisor", Category: "supervisor_team_member_state", Roles: []Role{Supervisor}, Sources: "001, 003",
 		Doc: "a member of a team changed state", Notes: []string{"Not in use, says the guide: members' states come as State.", "Which member is not said."},
-		Forms: one(Arg{Name: "teamId", Class: ClassTeam, Hash: HashNumber}, stateOf("state", agentStateList, "")), Answers: []string{"GetTeamUserState"}, Disagree: []string{"A-31"}},
+		Forms: args(Arg{Name: "teamId", Class: ClassTeam, Hash: HashNumber}, stateOf("state", agentStateList, "")), Answers: []string{"GetTeamUserState"}, Disagree: []string{"A-31"}},
 	{Name: "ConferenceParticipants", Word: "ConferenceParticipants", Group: "Supervisor", Category: "supervisor_dialog", Roles: []Role{Supervisor}, Sources: "001, 003",
-		Doc: "the extensions in a conference", Forms: one(Arg{Name: "extensions", Class: ClassExt, Shape: List})},
+		Doc: "the extensions in a conference", Forms: args(Arg{Name: "extensions", Class: ClassExt, Shape: List})},
 	{Name: "Control", Word: "Control", Group: "Supervisor", Category: "agent_control", Roles: []Role{Agent, Supervisor}, Sources: "001, 003",
 		Doc: "a message to be shown, or which controls to show", Notes: []string{"The documents call the first form Print Message."},
 		Forms: []Form{
