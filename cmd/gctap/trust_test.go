@@ -277,7 +277,7 @@ func TestActiveMQForeignTraffic(t *testing.T) {
 			if code := p.end(os.Interrupt); code != exitOK {
 				t.Errorf("exit %d: %s", code, p.said())
 			}
-			if !strings.Contains(p.said(), fmt.Sprint("1 commands, 0 events")) {
+			if !strings.Contains(p.said(), "1 commands, 0 events") {
 				t.Errorf("said %s", p.said())
 			}
 			files, err := filepath.Glob(db + "*")
