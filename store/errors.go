@@ -35,6 +35,8 @@ func explain(path string, err error) error {
 		return fmt.Errorf("store %s: cannot be opened (%v): check the rights of the file and of its folder: %w", path, e, fs.ErrPermission)
 	case sqlite3.ErrIoErr:
 		return fmt.Errorf("store %s: the disk fails (%v): all that was stored before is safe", path, e)
+	case sqlite3.ErrTooBig:
+		return fmt.Errorf("store %s: holds a value of more than %d MiB, which no store does: it is not read", path, maxValue>>20)
 	case sqlite3.ErrInterrupt:
 		return fmt.Errorf("store %s: %w", path, context.Canceled)
 	}

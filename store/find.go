@@ -39,7 +39,7 @@ func (s *Store) Find(ctx context.Context, ref string) (Session, error) {
 	case err == nil:
 		where, args = "id = ?", []any{id}
 	case ref == Last:
-		where, args = "1 ORDER BY origin IN ('record','replay','import') DESC, id DESC LIMIT 1", nil
+		where, args = "1 ORDER BY (origin IN ('record','replay','import') OR imported_at IS NOT NULL) DESC, id DESC LIMIT 1", nil
 	}
 	found, err := s.sessions(ctx, where, args...)
 	if err != nil {

@@ -84,7 +84,7 @@ func (c *Scan) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	c.last = one.LastSeq
+	c.last = min(one.LastSeq, maxSeq)
 	if c.gap = one.EndedAt == nil && !one.Live; c.gap {
 		c.last-- // sessions counts the gap that it works out
 	}

@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
 )
 
 //go:embed migration/*.sql
@@ -46,7 +49,10 @@ func check(ctx context.Context, db *sql.DB) (version int, err error) {
 	if version, err = headerVersion(ctx, conn); err != nil {
 		return 0, err
 	}
-	return version, noCode(ctx, conn)
+	if version == 0 {
+		return 0, nil
+	}
+	return version, noCode(ctx, conn, version)
 }
 
 // readable refuses a version that has to be migrated before it can be read.
@@ -118,16 +124,90 @@ func headerVersion(ctx context.Context, conn *sql.Conn) (version int, err error)
 	return version, nil
 }
 
-// noCode refuses triggers and views. Our schema has none; in a stranger's file
-// they would run as part of our own statements.
-func noCode(ctx context.Context, conn *sql.Conn) error {
-	var kind, name string
-	err := conn.QueryRowContext(ctx, `SELECT type, name FROM sqlite_master WHERE type IN ('trigger','view') LIMIT 1`).Scan(&kind, &name)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err != nil:
+// noCode refuses what is not our schema: in a stranger's file, triggers, views,
+// generated columns, checks and indexes on expressions would run as part of our
+// own statements.
+func noCode(ctx context.Context, conn *sql.Conn, version int) error {
+	want, err := schemaOf(version)
+	if err != nil {
 		return err
 	}
-	return errForeign(fmt.Sprintf("holds a %s of its own (%q), which no store does: it is not opened", kind, name))
+	have, err := readSchema(ctx, conn, len(want)+1)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		if kind, name, _ := strings.Cut(name, " "); kind == "trigger" || kind == "view" {
+			return errForeign(fmt.Sprintf("holds a %s of its own (%q), which no store does: it is not opened", kind, name))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(have)) {
+		text := have[name]
+		switch ours, known := want[name]; {
+		case !known:
+			return errForeign(fmt.Sprintf("holds something that no store does (%q): it is not opened", name))
+		case ours != text:
+			return errForeign(fmt.Sprintf("has another %s than a store of schema %d: it is not opened", name, version))
+		}
+	}
+	for name := range want {
+		if _, there := have[name]; !there && !strings.HasPrefix(name, "index ") {
+			return errForeign(fmt.Sprintf("lacks the %s of a store of schema %d: it is not opened", name, version))
+		}
+	}
+	return nil
+}
+
+// schemaOf returns the schema of a version as SQLite writes it down.
+func schemaOf(version int) (map[string]string, error) {
+	if version == 0 {
+		return nil, nil
+	}
+	if version == len(migrationFiles()) {
+		return currentSchema()
+	}
+	return makeSchema(version)
+}
+
+var currentSchema = sync.OnceValues(func() (map[string]string, error) { return makeSchema(len(migrationFiles())) })
+
+func makeSchema(version int) (map[string]string, error) {
+	db, err := sql.Open(driverName, ":memory:")
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	ctx := context.Background()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	for i, file := range migrationFiles()[:version] {
+		if err := migrateStep(ctx, conn, file, i+1); err != nil {
+			return nil, err
+		}
+	}
+	return readSchema(ctx, conn, 1000)
+}
+
+// readSchema returns the texts of a file's tables, indexes, triggers and views
+// by their kind and name. SQLite's own are left out; more than limit are not
+// read.
+func readSchema(ctx context.Context, conn *sql.Conn, limit int) (map[string]string, error) {
+	rows, err := conn.QueryContext(ctx, `SELECT type, name, coalesce(sql, '') FROM sqlite_master
+		WHERE name NOT IN ('sqlite_sequence', 'sqlite_stat1', 'sqlite_stat4') AND name NOT LIKE 'sqlite\_autoindex\_%' ESCAPE '\' LIMIT ?`, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	schema := map[string]string{}
+	for rows.Next() {
+		var kind, name, text string
+		if err := rows.Scan(&kind, &name, &text); err != nil {
+			return nil, err
+		}
+		schema[kind+" "+name] = text
+	}
+	return schema, rows.Err()
 }

@@ -29,7 +29,7 @@ import (
 	"sync"
 	"time"
 
-	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+	"github.com/mattn/go-sqlite3"
 )
 
 // A Mode says what a store is opened for.
@@ -164,10 +164,27 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// driverName is SQLite with limits that a stranger's file cannot exceed.
+const driverName = "gctap-sqlite3"
+
+// maxValue bounds one value of a file, in bytes: four times the largest frame
+// that a tap takes.
+const maxValue = 256 << 20
+
+func init() {
+	sql.Register(driverName, &sqlite3.SQLiteDriver{ConnectHook: func(conn *sqlite3.SQLiteConn) error {
+		conn.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, maxValue)
+		// A schema may not call what could do harm, and cells of a page are
+		// looked at before they are believed.
+		_, err := conn.Exec(`PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON`, nil)
+		return err
+	}})
+}
+
 // openDB never fails: the driver connects on first use.
 func openDB(path, mode, pragmas string) *sql.DB {
 	dsn := (&url.URL{Scheme: "file", Path: path}).String() + "?mode=" + mode + "&_busy_timeout=10000&" + pragmas
-	db, err := sql.Open("sqlite3", dsn)
+	db, err := sql.Open(driverName, dsn)
 	if err != nil { // only for an unknown driver name
 		panic(err)
 	}

@@ -20,6 +20,7 @@ func evidenceFile(t testing.TB, n int64, sealed bool) []byte {
 	s := newStore(t)
 	s.block = 5
 	w := newSession(t, s, "evidence")
+	var batch []capture.Record
 	for seq := int64(1); seq <= n; seq++ {
 		rec := call(seq)
 		typ, sent := fmt.Sprint("T#", seq), noon
@@ -29,8 +30,9 @@ func evidenceFile(t testing.TB, n int64, sealed bool) []byte {
 			rec = capture.Gap{From: noon, To: noon, Reason: capture.GapStopped}.Record()
 			rec.Seq = seq
 		}
-		write(t, w, rec)
+		batch = append(batch, rec)
 	}
+	write(t, w, batch...)
 	if err := s.SetNote(t.Context(), 1, "as found"); err != nil {
 		t.Fatal(err)
 	}
@@ -53,28 +55,34 @@ func evidenceFile(t testing.TB, n int64, sealed bool) []byte {
 	return file
 }
 
-// tampered runs statements on a copy of a file and verifies it.
-func tampered(t testing.TB, file []byte, statements ...string) Verdict {
+// tampering returns a function that runs statements on a file, verifies it and
+// takes them back.
+func tampering(t testing.TB, file []byte) func(statements ...string) Verdict {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "t.db")
 	if err := os.WriteFile(path, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(t.Context(), path, Edit)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	for _, text := range statements {
+	s := open(t, path, Edit)
+	s.db.SetMaxOpenConns(1) // verify sees what is not committed
+	exec := func(text string) {
 		if _, err := s.db.Exec(text); err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
 	}
-	v, err := s.Verify(t.Context(), 1, nil)
-	if err != nil {
-		t.Fatalf("%v: %v", statements, err)
+	return func(statements ...string) Verdict {
+		s.names = newNameCache()
+		exec("BEGIN")
+		for _, text := range statements {
+			exec(text)
+		}
+		v, err := s.Verify(t.Context(), 1, nil)
+		if err != nil {
+			t.Fatalf("%v: %v", statements, err)
+		}
+		exec("ROLLBACK")
+		return v
 	}
-	return v
 }
 
 // recordColumns are those that a record's hash is over, with another value.
@@ -122,13 +130,13 @@ func changes(seq int64) map[string][]string {
 }
 
 func TestVerifyFindsEveryChangeInASealedSession(t *testing.T) {
-	file := evidenceFile(t, evidenceRecords, true)
-	if v := tampered(t, file); !v.OK() || v.Records != evidenceRecords || v.Checkpoints != 4 || !v.Sealed {
+	tampered := tampering(t, evidenceFile(t, evidenceRecords, true))
+	if v := tampered(); !v.OK() || v.Records != evidenceRecords || v.Checkpoints != 4 || !v.Sealed {
 		t.Fatalf("untouched: %v", v.Describe())
 	}
 	for seq := int64(1); seq <= evidenceRecords; seq++ {
 		for name, statements := range changes(seq) {
-			v := tampered(t, file, statements...)
+			v := tampered(statements...)
 			if v.Broken == nil || v.OK() {
 				t.Errorf("record %d %s: not found", seq, name)
 			} else if v.Broken.Seq != 0 && name != "added" && name != "moved" && (v.Broken.Seq < seq-1 || v.Broken.Seq > seq+1) {
@@ -141,7 +149,7 @@ func TestVerifyFindsEveryChangeInASealedSession(t *testing.T) {
 // A record changed by somebody who works out its hash again is found by its
 // block; changed with checkpoints thrown away, by the seal.
 func TestVerifyFindsCarefulChanges(t *testing.T) {
-	file := evidenceFile(t, evidenceRecords, true)
+	tampered := tampering(t, evidenceFile(t, evidenceRecords, true))
 	for name, statements := range map[string][]string{
 		"checkpoint removed":      {"DELETE FROM checkpoints WHERE number = 1"},
 		"last checkpoint removed": {"DELETE FROM checkpoints WHERE number = 3"},
@@ -169,7 +177,7 @@ func TestVerifyFindsCarefulChanges(t *testing.T) {
 		"bad direction":           {fmt.Sprintf("UPDATE records SET direction = 77 WHERE id = %d", key(1, 4))},
 		"bad headers":             {fmt.Sprintf("UPDATE records SET headers = 'no colon' WHERE id = %d", key(1, 4))},
 	} {
-		if v := tampered(t, file, statements...); v.Broken == nil {
+		if v := tampered(statements...); v.Broken == nil {
 			t.Errorf("%s: not found: %v", name, v.Describe())
 		} else if strings.HasPrefix(name, "bad ") && v.Broken.Seq != 4 {
 			t.Errorf("%s: found at %v", name, v.Broken)
@@ -178,8 +186,8 @@ func TestVerifyFindsCarefulChanges(t *testing.T) {
 }
 
 func TestVerifyNamesTheUnsealedRest(t *testing.T) {
-	file := evidenceFile(t, evidenceRecords, false)
-	v := tampered(t, file)
+	tampered := tampering(t, evidenceFile(t, evidenceRecords, false))
+	v := tampered()
 	if v.Broken != nil || v.OK() || v.Sealed || v.Records != 10 || v.Unsealed != 3 {
 		t.Fatalf("untouched: %v", v.Describe())
 	}
@@ -188,7 +196,7 @@ func TestVerifyNamesTheUnsealedRest(t *testing.T) {
 			if name == "added" {
 				continue // what is added comes after the last checkpoint
 			}
-			if v := tampered(t, file, statements...); v.Broken == nil {
+			if v := tampered(statements...); v.Broken == nil {
 				t.Errorf("record %d %s: not found", seq, name)
 			}
 		}

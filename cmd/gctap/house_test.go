@@ -40,6 +40,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":       {"cmd/gctap"},
 	"github.com/spf13/pflag":       {"cmd/gctap"},
 	"github.com/expr-lang/expr":    {"store"},
+	"filippo.io/age":               {"cmd/gctap"},
 	"testing":                      {},
 }
 

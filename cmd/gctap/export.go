@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"gctap/decode"
+	"gctap/decode/flow"
+	"gctap/store"
+)
+
+// The formats of export.
+const (
+	formatSession = "session"
+	formatJSONL   = "jsonl"
+	formatCSV     = "csv"
+)
+
+type exportFlags struct {
+	format     string
+	out        string
+	filter     string
+	recipients []string
+}
+
+func exportCommand(a *app) *cobra.Command {
+	var f exportFlags
+	cmd := &cobra.Command{
+		Use:   "export SESSION",
+		Short: "Hand a session or a slice of it on, as one file",
+		Long: `Write a session, or the slice that --filter accepts, to a file.
+
+  session  one SQLite file that every command takes as SESSION and 'gctap import'
+           takes into a store. A whole session keeps its seal; a slice is sealed
+           anew, and 'gctap verify' proves each of its records by the original's
+           signatures. Gap rows belong to every slice.
+  jsonl    the lines of 'gctap show --json'
+  csv      a row a message; cells that a spreadsheet would run begin with '`,
+		Example: `  gctap export incident -o incident.gctap
+  gctap export incident --filter 'agent == "1001"' -o 1001.gctap --encrypt-to age1…
+  gctap export incident --format jsonl | jq .`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.export(cmd.Context(), args[0], f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.format, "format", formatSession, "session, jsonl or csv")
+	flags.StringVarP(&f.out, "output", "o", "", "file to write; - is standard output")
+	flags.StringVar(&f.filter, "filter", "", "only messages that this expression accepts")
+	flags.StringArrayVar(&f.recipients, "encrypt-to", nil, "encrypt to this age public key, or to those in this file; may be given several times")
+	return cmd
+}
+
+func (a *app) export(ctx context.Context, ref string, f exportFlags) error {
+	if f.format != formatSession && f.format != formatJSONL && f.format != formatCSV {
+		return usagef("--format %s: it is session, jsonl or csv", f.format)
+	}
+	filter, err := store.CompileFilter(f.filter)
+	if err != nil {
+		return err
+	}
+	recipients, err := readRecipients(f.recipients)
+	if err != nil {
+		return err
+	}
+	binary := f.format == formatSession || len(recipients) > 0
+	if f.out == "" && binary && isTerminal(a.Out) || f.out == "" && f.format == formatSession {
+		return usagef("export needs -o FILE to write a %s file to", f.format)
+	}
+	s, session, err := store.OpenSession(ctx, a.db, ref)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	defer func() { tellFailures(a.Err, filter) }()
+	if f.format == formatSession {
+		err = a.exportSession(ctx, s, session, filter, f.out, recipients)
+	} else {
+		err = a.exportText(ctx, s, session, filter, f, recipients)
+	}
+	if err == nil {
+		a.noteAccess(ctx, s, session, f)
+	}
+	return err
+}
+
+// exportSession makes the file, and encrypts it on its way to where it goes.
+func (a *app) exportSession(ctx context.Context, s *store.Store, session store.Session, filter *store.Filter, out string, recipients []age.Recipient) error {
+	if out != "-" && len(recipients) == 0 {
+		copied, err := s.ExportFile(ctx, session.ID, out, filter)
+		if err == nil {
+			a.sayExported(copied.Records, out)
+		}
+		return err
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(strings.TrimSuffix(out, "-")), ".gctap-export-*")
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	plain := filepath.Join(dir, "session.db")
+	copied, err := s.ExportFile(ctx, session.ID, plain, filter)
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(plain)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	defer in.Close()
+	err = a.writeOut(out, recipients, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
+	})
+	if err == nil {
+		a.sayExported(copied.Records, out)
+	}
+	return err
+}
+
+func (a *app) sayExported(n int64, out string) {
+	fmt.Fprintf(a.Err, "%d records exported to %s\n", n, out)
+}
+
+// exportText writes a line a message.
+func (a *app) exportText(ctx context.Context, s *store.Store, session store.Session, filter *store.Filter, f exportFlags, recipients []age.Recipient) error {
+	return a.writeOut(f.out, recipients, func(w io.Writer) error {
+		out := bufio.NewWriter(w)
+		print, finish := showJSON(session.ID), out.Flush
+		if f.format == formatCSV {
+			print, finish = csvRows(out)
+		}
+		for row, err := range s.Filtered(ctx, session.ID, filter, 1) {
+			if err == nil {
+				err = print(out, &row)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return finish()
+	})
+}
+
+// writeOut hands f what leads to a new file or to standard output, encrypted
+// where there is somebody to encrypt to. A file that could not be finished is
+// removed.
+func (a *app) writeOut(path string, recipients []age.Recipient, f func(io.Writer) error) error {
+	if path == "" || path == "-" {
+		return encrypted(a.Out, recipients, f)
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("export: %w: name another file", err)
+	}
+	err = encrypted(file, recipients, f)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		os.Remove(path)
+	}
+	return err
+}
+
+func encrypted(w io.Writer, recipients []age.Recipient, f func(io.Writer) error) error {
+	if len(recipients) == 0 {
+		return f(w)
+	}
+	hidden, err := age.Encrypt(w, recipients...)
+	if err != nil {
+		return fmt.Errorf("encryption: %w", err)
+	}
+	if err := f(hidden); err != nil {
+		return err
+	}
+	return hidden.Close()
+}
+
+// readRecipients takes public keys of age, or files of them.
+func readRecipients(words []string) ([]age.Recipient, error) {
+	var all []age.Recipient
+	for _, word := range words {
+		if strings.HasPrefix(word, "age1") {
+			r, err := age.ParseX25519Recipient(word)
+			if err != nil {
+				return nil, usagef("--encrypt-to: %v; a key is what age-keygen prints after \"public key:\"", err)
+			}
+			all = append(all, r)
+			continue
+		}
+		file, err := os.Open(word)
+		if err != nil {
+			return nil, usagef("--encrypt-to %s: is neither a key, which begins with age1, nor a file", word)
+		}
+		list, err := age.ParseRecipients(file)
+		file.Close()
+		if err != nil {
+			return nil, usagef("--encrypt-to %s: %v", word, err)
+		}
+		all = append(all, list...)
+	}
+	return all, nil
+}
+
+// noteAccess says in the session's annotations that it was handed on. A file
+// that cannot be written to is left as it is.
+func (a *app) noteAccess(ctx context.Context, s *store.Store, session store.Session, f exportFlags) {
+	what := f.format
+	if f.filter != "" {
+		what += " of " + f.filter
+	}
+	edit, err := store.Open(ctx, s.Path(), store.Edit)
+	if err == nil {
+		defer edit.Close()
+		err = edit.Accessed(ctx, session.ID, store.AnnotatedExport, what)
+	}
+	if err != nil {
+		fmt.Fprintf(a.Err, "gctap: the export could not be noted in the session: %s\n", oneLine(err.Error()))
+	}
+}
+
+var csvHead = []string{"seq", "capturedAt", "sentAt", "direction", "conversation", "agent", "name", "variant", "destination", "messageId", "jmsType", "body", "findings"}
+
+// csvRows prints messages as rows of a table, after its head.
+func csvRows(out *bufio.Writer) (print func(*bufio.Writer, *store.Row) error, finish func() error) {
+	w := csv.NewWriter(out)
+	err := w.Write(csvHead)
+	print = func(_ *bufio.Writer, row *store.Row) error {
+		if err != nil {
+			return err
+		}
+		return w.Write(csvRow(row))
+	}
+	return print, func() error {
+		w.Flush()
+		return errors.Join(w.Error(), out.Flush())
+	}
+}
+
+func csvRow(row *store.Row) []string {
+	msg := flow.Decode(&row.Record, decode.Options{})
+	sent := ""
+	if row.SentAt != nil {
+		sent = sentTime(*row.SentAt)
+	}
+	var findings []string
+	for _, f := range msg.Findings {
+		findings = append(findings, f.Code)
+	}
+	cells := []string{fmt.Sprint(row.Seq), jsonTime(row.CapturedAt), sent, string(row.Direction), row.Conversation, msg.Agent, msg.Name, msg.Variant,
+		row.Record.To, row.MessageID, row.Type(), string(row.Body), strings.Join(findings, " ")}
+	for i := range cells {
+		cells[i] = harmless(cells[i])
+	}
+	return cells
+}
+
+// harmless keeps a spreadsheet from taking a cell of a stranger's text for a
+// formula.
+func harmless(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}
