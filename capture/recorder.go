@@ -64,6 +64,7 @@ type Recorder struct {
 	totals   Status
 	seen     window
 	batchSeq int64
+	mono     time.Duration // of the youngest record
 }
 
 // Status is where a recording stands.
@@ -118,10 +119,9 @@ func (r *Recorder) Offer(d Delivery) {
 	if r.cfg.Mask != nil {
 		r.cfg.Mask(&d.Record)
 	}
-	d.Record.Mono = max(0, d.Record.CapturedAt.Sub(r.cfg.Start))
-
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.clock(&d.Record)
 	r.count(&d.Record, func(c *Counts, s *Status) { c.Received++; s.Received++ })
 	if r.closed || !r.queue.room(&d.Record) {
 		r.drop(&d.Record)
@@ -161,9 +161,9 @@ const ackOnly Direction = "ack"
 // Gap puts a gap row at this place of the recording.
 func (r *Recorder) Gap(g Gap) {
 	rec := g.Record()
-	rec.Mono = max(0, rec.CapturedAt.Sub(r.cfg.Start))
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.clock(&rec)
 	r.push(Delivery{Record: rec})
 }
 
@@ -332,6 +332,12 @@ func (r *Recorder) committed(b Batch) {
 
 // The methods below are called with r.mu held.
 
+// clock sets Mono, which never runs back whatever the wall clock does.
+func (r *Recorder) clock(rec *Record) {
+	r.mono = max(r.mono, rec.CapturedAt.Sub(r.cfg.Start))
+	rec.Mono = r.mono
+}
+
 func (r *Recorder) push(d Delivery) {
 	if c := r.queue.push(d); c != nil {
 		r.spills.Go(func() {
@@ -379,7 +385,7 @@ func (r *Recorder) flushDropped() {
 		return
 	}
 	rec := r.dropped.Record()
-	rec.Mono = max(0, rec.CapturedAt.Sub(r.cfg.Start))
+	r.clock(&rec)
 	r.dropped = nil
 	r.push(Delivery{Record: rec})
 }

@@ -243,3 +243,30 @@ func TestGapRecordRoundTrips(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+// TestRecorderWithABadClock: a wall clock that jumps back and stands still
+// changes neither the order nor the time since the beginning.
+func TestRecorderWithABadClock(t *testing.T) {
+	sink := &memorySink{}
+	start := time.Unix(1000, 0)
+	offsets := []int{0, 5, 5, 5, -3600, -3599, 6}
+	_, err := record(t, RecorderConfig{Sink: sink, Start: start}, func(r *Recorder) {
+		for i, s := range offsets {
+			r.Offer(Delivery{Record: Record{
+				MessageID: fmt.Sprint(i), To: "topic://a", Direction: Event, CapturedAt: start.Add(time.Duration(s) * time.Second),
+			}})
+		}
+	})
+	if err != nil || len(sink.records) != len(offsets) {
+		t.Fatal(len(sink.records), err)
+	}
+	want := []int{0, 5, 5, 5, 5, 5, 6}
+	for i, rec := range sink.records {
+		if rec.MessageID != fmt.Sprint(i) || rec.Mono != time.Duration(want[i])*time.Second {
+			t.Errorf("record %d is %s at %v, want %d s", i, rec.MessageID, rec.Mono, want[i])
+		}
+		if !rec.CapturedAt.Equal(start.Add(time.Duration(offsets[i]) * time.Second)) {
+			t.Errorf("record %d: the wall clock was changed to %v", i, rec.CapturedAt)
+		}
+	}
+}

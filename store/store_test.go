@@ -646,3 +646,48 @@ func TestNetworkFileSystems(t *testing.T) {
 		t.Errorf("without a table: %q, want it refused", got)
 	}
 }
+
+// TestDamageAfterACrashIsFound: a store that was not closed is looked through
+// before anything is written into it.
+func TestDamageAfterACrashIsFound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	s, err := Open(t.Context(), path, Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.NewSession(t.Context(), SessionInfo{Name: "s", Origin: OriginRecord})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2000 {
+		rec := capture.Record{
+			CapturedAt: time.Unix(int64(i), 0), Direction: capture.Event, BodyKind: capture.Text, To: "topic://a",
+			MessageID: fmt.Sprint("ID:", i), Body: []byte(strings.Repeat("x", 300)),
+		}
+		if err := w.Write(t.Context(), capture.Batch{Records: []capture.Record{rec}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The writer dies: its lock is free and its session has no end.
+	if err := errors.Join(w.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := len(text) / 2; i < len(text)/2+8192; i++ {
+		text[i] ^= 0x5a
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = Open(t.Context(), path, Record); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.NewSession(t.Context(), SessionInfo{Origin: OriginRecord})
+	if err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a new session in a damaged store: %v", err)
+	}
+}

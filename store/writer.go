@@ -136,6 +136,9 @@ func (s *Store) Resume(ctx context.Context, id int64) (*Writer, error) {
 // stored yet.
 func (w *Writer) reopen(ctx context.Context) error {
 	if w.session.EndedAt == nil {
+		if err := w.store.intact(ctx); err != nil {
+			return err
+		}
 		return w.Write(ctx, capture.Batch{Records: []capture.Record{w.session.crashGap(w.store.now())}})
 	}
 	w.session.EndedAt, w.session.EndReason = nil, ""
@@ -178,6 +181,19 @@ func (s *Store) tidy(ctx context.Context) error {
 	return s.sweep(ctx)
 }
 
+// intact looks through the whole file, as is due when it was not closed: a
+// machine that lost its power may have lied about what is on its disk.
+func (s *Store) intact(ctx context.Context) error {
+	var first string
+	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&first); err != nil {
+		return explain(s.path, err)
+	}
+	if first != "ok" {
+		return fmt.Errorf("store %s: is damaged after an unclean end (%s): record into another file with --db, and `gctap import --salvage` what is good of a copy of this one", s.path, first)
+	}
+	return nil
+}
+
 // settle ends a session if it crashed; if it lives it is left alone.
 func (s *Store) settle(ctx context.Context, id int64) error {
 	held, err := takeLock(s.path, id)
@@ -192,7 +208,9 @@ func (s *Store) settle(ctx context.Context, id int64) error {
 		return w.Close()
 	}
 	last := w.session.seenAt
-	err = w.write(ctx, capture.Batch{Records: []capture.Record{w.session.crashGap(last)}}, last)
+	if err = s.intact(ctx); err == nil {
+		err = w.write(ctx, capture.Batch{Records: []capture.Record{w.session.crashGap(last)}}, last)
+	}
 	if err == nil {
 		err = w.end(ctx, EndCrash, last)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -21,6 +22,7 @@ const (
 	standstill  = 5 * time.Second // between two ticks of a second: the process was stopped
 	redelivered = 10_000          // message-ids that a durable tap may get again
 	spillBytes  = 1 << 30         // of records that may wait in a file
+	logLimit    = 1 << 30         // of the write-ahead log: far more than it needs
 	caughtUp    = 500             // records waiting: few enough to attach again
 )
 
@@ -315,6 +317,8 @@ type watch struct {
 	ticked time.Time
 	lost   int64
 	told   bool // that commands are not visible
+
+	toldLog bool // that the write-ahead log grows
 }
 
 func (w *watch) tick(now time.Time) error {
@@ -323,6 +327,7 @@ func (w *watch) tick(now time.Time) error {
 	if err := w.keepUp(s, now); err != nil {
 		return err
 	}
+	w.watchLog()
 	line := liveLine(s)
 	if why, blind := w.tap.Blind(now, blindAfter); blind {
 		if !w.told {
@@ -333,6 +338,17 @@ func (w *watch) tick(now time.Time) error {
 	}
 	w.say.status(line)
 	return nil
+}
+
+// watchLog says once when the write-ahead log beside the store has grown:
+// somebody keeps a read transaction open, and the log cannot be folded back.
+func (w *watch) watchLog() {
+	info, err := os.Stat(w.db + "-wal")
+	if w.toldLog || err != nil || info.Size() < logLimit {
+		return
+	}
+	w.toldLog = true
+	w.say.line("the log %s-wal has grown to %d MiB: another program keeps the store open in one long read; end it before the disk fills", w.db, info.Size()>>20)
 }
 
 // stoodStill notes that the process was stopped for a while (SIGSTOP, a
