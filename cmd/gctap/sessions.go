@@ -35,11 +35,11 @@ func sessionsCommand(a *app) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
-	cmd.AddCommand(renameCommand(a), noteCommand(a), deleteCommand(a))
+	cmd.AddCommand(ledgerCommand(a), renameCommand(a), noteCommand(a), deleteCommand(a))
 	return cmd
 }
 
-// sessionJSON has the keys of cli.md, in its order.
+// sessionJSON is a promise to other programs: keys may be added, none changed.
 type sessionJSON struct {
 	ID        int64   `json:"id"`
 	Name      string  `json:"name"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -29,7 +30,7 @@ func showCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show SESSION",
 		Short: "Print the messages of a session",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneSessionArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if raw && asJSON {
 				return usagef("--raw and --json exclude each other: the JSON holds the raw body")
@@ -70,7 +71,10 @@ func showCommand(a *app) *cobra.Command {
 					return err
 				}
 			}
-			return out.Flush()
+			if err := out.Flush(); err != nil || asJSON || raw {
+				return err
+			}
+			return tellLedger(cmd.Context(), a.Err, s, session.ID)
 		},
 	}
 	flags := cmd.Flags()
@@ -80,6 +84,20 @@ func showCommand(a *app) *cobra.Command {
 	flags.StringVar(&expression, "filter", "", "only messages that this expression accepts, as agent == \"1001\" && name == \"State\"")
 	flags.Int64Var(&from, "from-seq", 1, "begin at this message")
 	return cmd
+}
+
+// tellLedger ends a listing with what it stands on.
+func tellLedger(ctx context.Context, w io.Writer, s *store.Store, id int64) error {
+	session, err := s.Session(ctx, id) // as it stands now: it may be live
+	if err != nil {
+		return err
+	}
+	counts, err := s.Ledger(ctx, id)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "session %d, %s: %s\n", session.ID, printable(session.Name), ledgerLine(session, counts))
+	return nil
 }
 
 // tellFailures says at the end for how many records a filter could not be
@@ -121,7 +139,7 @@ func rawRow(visible bool) func(*bufio.Writer, *store.Row) error {
 	}
 }
 
-// messageJSON has the keys of `show --json` in cli.md, in its order.
+// messageJSON is a promise to other programs: keys may be added, none changed.
 type messageJSON struct {
 	Session       int64             `json:"session"`
 	Seq           int64             `json:"seq"`
