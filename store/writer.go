@@ -276,6 +276,15 @@ const (
 		notes = ?, lost = ? WHERE id = ?`
 )
 
+// Spare keeps the write-ahead log from being folded back from now on: on a full
+// disk that would take the room that the last records need.
+func (w *Writer) Spare(ctx context.Context) error {
+	<-w.turn
+	defer func() { w.turn <- struct{}{} }()
+	_, err := w.conn.ExecContext(ctx, `PRAGMA wal_autocheckpoint=0`)
+	return explain(w.store.path, err)
+}
+
 // Session returns the session as it stands.
 func (w *Writer) Session() Session {
 	<-w.turn

@@ -19,6 +19,7 @@ const (
 
 const (
 	reserveBytes = 4 << 20
+	lastBytes    = 512 << 10
 	roomEvery    = time.Second
 )
 
@@ -27,6 +28,7 @@ const (
 // received, and the row that says what was not, still fit.
 type guardedSink struct {
 	sink    capture.Sink
+	spare   func(context.Context) error // before the reserve is used up
 	reserve *reserve
 	wait    bool
 	stop    <-chan struct{} // the recording is to end: stop waiting
@@ -47,6 +49,9 @@ func (g *guardedSink) Write(ctx context.Context, b capture.Batch) error {
 		if again := g.waitForRoom(ctx, b, err); !errors.Is(again, store.ErrFull) {
 			return again
 		}
+	}
+	if spareErr := g.spare(ctx); spareErr != nil {
+		g.say.line("%v", spareErr)
 	}
 	g.reserve.free()
 	g.lost = g.fit(ctx, b)
@@ -85,18 +90,27 @@ func (g *guardedSink) fit(ctx context.Context, b capture.Batch) (lost int64) {
 	return int64(len(records))
 }
 
-// A reserve is room on the disk that is there when no other is.
-type reserve struct{ path string }
+// A reserve is room on the disk that is there when no other is: most of it for
+// what was received, the rest for the row that counts what did not fit, and for
+// the session's end.
+type reserve struct{ first, last string }
 
 // newReserve takes the room. Where there is too little of it for that the
 // recording starts all the same, and says so.
 func newReserve(db string) (*reserve, error) {
-	r := &reserve{path: db + "-reserve"}
-	if err := os.WriteFile(r.path, make([]byte, reserveBytes), 0o600); err != nil {
+	r := &reserve{db + "-reserve", db + "-reserve-last"}
+	err := os.WriteFile(r.last, make([]byte, lastBytes), 0o600)
+	if err == nil {
+		err = os.WriteFile(r.first, make([]byte, reserveBytes), 0o600)
+	}
+	if err != nil {
 		r.free()
+		r.freeLast()
 		return r, fmt.Errorf("no reserve of %d MiB for a full disk beside %s: %w", reserveBytes>>20, db, err)
 	}
 	return r, nil
 }
 
-func (r *reserve) free() { os.Remove(r.path) } // it may be gone already
+// The files may be gone already.
+func (r *reserve) free()     { os.Remove(r.first) }
+func (r *reserve) freeLast() { os.Remove(r.last) }

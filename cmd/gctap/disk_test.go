@@ -41,7 +41,7 @@ func guarded(t *testing.T, disk capture.Sink, wait bool, stop <-chan struct{}) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &guardedSink{sink: disk, reserve: r, wait: wait, stop: stop, say: newTalker(io.Discard), every: time.Second}
+	return &guardedSink{sink: disk, spare: func(context.Context) error { return nil }, reserve: r, wait: wait, stop: stop, say: newTalker(io.Discard), every: time.Second}
 }
 
 func TestFullDiskStoresWhatFits(t *testing.T) {
@@ -58,7 +58,7 @@ func TestFullDiskStoresWhatFits(t *testing.T) {
 		if !errors.Is(err, store.ErrFull) || int64(disk.stored)+g.lost != 11 || disk.stored < room {
 			t.Errorf("room for %d: stored %d, lost %d, %v", room, disk.stored, g.lost, err)
 		}
-		if _, err := os.Stat(g.reserve.path); err == nil {
+		if _, err := os.Stat(g.reserve.first); err == nil {
 			t.Error("the reserve is still there")
 		}
 	}
@@ -78,7 +78,7 @@ func TestFullDiskIsWaitedFor(t *testing.T) {
 		if err := <-done; err != nil || disk.stored != 5 || disk.batches != 1 {
 			t.Errorf("%v, stored %d in %d batches", err, disk.stored, disk.batches)
 		}
-		if _, err := os.Stat(g.reserve.path); err != nil {
+		if _, err := os.Stat(g.reserve.first); err != nil {
 			t.Error("the reserve was given up for nothing: ", err)
 		}
 	})

@@ -14,6 +14,7 @@ type keeper interface {
 	current() store.Session                       // that is being written
 	totals() store.Session                        // counts of all of them
 	end(ctx context.Context, reason string) error // of what is being written
+	spare(ctx context.Context) error              // the disk is full: see store.Writer.Spare
 }
 
 var (

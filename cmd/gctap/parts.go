@@ -123,6 +123,8 @@ func (p *partedSink) roll(ctx context.Context) error {
 
 func (p *partedSink) current() store.Session { return p.part.Session() }
 
+func (p *partedSink) spare(ctx context.Context) error { return p.part.Spare(ctx) }
+
 func (p *partedSink) totals() store.Session { return p.total.Plus(p.part.Session()) }
 
 func (p *partedSink) end(ctx context.Context, reason string) error {

@@ -39,6 +39,7 @@ type recording struct {
 	ready  func() // told once everything is subscribed; may be nil
 	sink   *guardedSink
 	keep   keeper
+	began  time.Time     // to tap
 	filter *store.Filter // nil: everything is kept
 
 	mu  sync.Mutex
@@ -58,7 +59,7 @@ func (r *recording) run(ctx context.Context, db *store.Store) error {
 	if err != nil {
 		return err
 	}
-	defer r.sink.reserve.free()
+	defer func() { r.sink.reserve.free(); r.sink.reserve.freeLast() }()
 	stopMetrics, err := r.serveMetrics(rec)
 	if err != nil {
 		return errors.Join(err, r.keep.end(ctx, "failed: "+oneLine(err.Error())))
@@ -106,7 +107,7 @@ func (r *recording) prepare(ctx context.Context, db *store.Store, peer link.Peer
 		r.say.line("%v", err)
 	}
 	r.sink = &guardedSink{
-		sink: r.keep, reserve: held, wait: r.flags.onFull == onFullWait, stop: ctx.Done(), say: r.say, every: roomEvery,
+		sink: r.keep, spare: r.keep.spare, reserve: held, wait: r.flags.onFull == onFullWait, stop: ctx.Done(), say: r.say, every: roomEvery,
 	}
 	config.Sink, config.Spill = r.sink, spillBytes
 	if r.filter, err = store.CompileFilter(r.flags.filter); err != nil {
@@ -263,6 +264,7 @@ func (r *recording) onState(s link.State) {
 
 // begin says what is being recorded and what will stay on the broker.
 func (r *recording) begin() {
+	r.began = time.Now()
 	if s := r.keep.current(); s.ID > 0 {
 		r.say.line("recording session %d, %s, from %s in mode %s; Ctrl-C stops", s.ID, s.Name, s.Broker, s.Mode)
 	} else {
@@ -293,7 +295,7 @@ func (r *recording) sayLeftBehind() {
 func (r *recording) wait(ctx context.Context, conn *link.Conn, rec *capture.Recorder, stored <-chan error) (running bool, err error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	w := &watch{recording: r, rec: rec, ticked: time.Now()}
+	w := &watch{recording: r, rec: rec, ticked: r.began}
 	for {
 		select {
 		case <-ctx.Done():
@@ -431,6 +433,7 @@ func title(s store.Session) string {
 // unstored puts into the room that the reserve left the row that says what was
 // received and could not be stored.
 func (r *recording) unstored(ctx context.Context, rec *capture.Recorder) {
+	r.sink.reserve.freeLast()
 	lost := r.sink.lost + int64(rec.Status().Waiting)
 	gap := capture.Gap{From: r.sink.since, To: time.Now(), Reason: capture.GapStopped, Lost: &lost}
 	row := gap.Record()

@@ -170,6 +170,13 @@ func (r *ringSink) current() store.Session {
 	return store.Session{}
 }
 
+func (r *ringSink) spare(ctx context.Context) error {
+	if r.saving == nil {
+		return nil
+	}
+	return r.saving.Spare(ctx)
+}
+
 func (r *ringSink) end(ctx context.Context, reason string) error {
 	if r.saving == nil {
 		return nil
