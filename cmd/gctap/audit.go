@@ -68,12 +68,8 @@ func (f *auditFlags) options(one *store.Session) (o check.AuditOptions, err erro
 	if f.format != "table" && f.format != "json" && f.format != "csv" {
 		return o, usagef("--format %s: it is table, json or csv", f.format)
 	}
-	name := f.zone
-	if name == "" {
-		name = one.SiteTZ
-	}
-	if o.Zone, err = time.LoadLocation(name); err != nil {
-		return o, usagef("--tz %s: no such time zone; give one such as Europe/Berlin or UTC", name)
+	if o.Zone, err = zone(f.zone, one.SiteTZ); err != nil {
+		return o, err
 	}
 	o.Agent, o.Team = f.agent, f.team
 	if o.From, err = auditTime("--from", f.from, o.Zone, 0); err != nil {
@@ -303,7 +299,7 @@ func (p *auditTable) entry(e *check.Entry) error {
 	case check.KindCall:
 		what = e.Dialog + " " + e.CallType + " " + e.Number
 	case check.KindSession:
-		what = signedOut(e)
+		what = e.Ended()
 	}
 	_, err := fmt.Fprintf(p.w, "%s  %-10s  %-8s  %-7s  %s  %s\n", p.time(e.From), clock(e.To.Sub(e.From), e.Uncertain), printable(e.Agent), e.Kind, printable(strings.TrimSpace(what)), seqList(e.Seqs))
 	return err
@@ -317,23 +313,6 @@ func clock(d, unsure time.Duration) string {
 	text := fmt.Sprintf("%d:%02d:%04.1f", int(d.Hours()), int(d.Minutes())%60, (d % time.Minute).Seconds())
 	if unsure > 0 {
 		text += " (" + clock(unsure, 0) + " uncertain)"
-	}
-	return text
-}
-
-// signedOut says how a session ended.
-func signedOut(e *check.Entry) string {
-	text := e.How
-	switch {
-	case e.By != "":
-		text += " by " + e.By + ", as the connection tells"
-	case e.How == "forced" && e.Basis == flow.BasisUnknown:
-		text += ", the recording cannot tell by whom"
-	case e.How == "unknown":
-		text = "logged out, the recording does not tell why"
-	}
-	if !e.SignedIn {
-		text += "; was signed in before"
 	}
 	return text
 }
@@ -373,7 +352,7 @@ func (p *auditTable) people(t io.Writer, r *check.AuditResult) {
 	fmt.Fprintln(t, "\nAGENT\tSIGNED IN\tUNTIL\tAT\tEND\tREASON\tMESSAGES")
 	for i := range p.sessions {
 		e := &p.sessions[i]
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(e.Agent), p.time(e.From), p.time(e.To), printable(e.Extension), printable(signedOut(e)), printable(e.Reason), seqList(e.Seqs))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(e.Agent), p.time(e.From), p.time(e.To), printable(e.Extension), printable(e.Ended()), printable(e.Reason), seqList(e.Seqs))
 	}
 	if p.more > 0 {
 		fmt.Fprintf(t, "and %d more: see --format json --details\n", p.more)

@@ -40,6 +40,7 @@ func commands() []func(*app) *cobra.Command {
 		recordCommand,
 		releaseCommand,
 		replayCommand,
+		reportCommand,
 		sessionsCommand,
 		showCommand,
 		statsCommand,

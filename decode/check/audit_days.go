@@ -92,6 +92,24 @@ type Entry struct {
 // Seconds is how long it took.
 func (e *Entry) Seconds() float64 { return e.To.Sub(e.From).Seconds() }
 
+// Ended says in words how a session ended, and by whom as far as the recording
+// tells.
+func (e Entry) Ended() string {
+	text := e.How
+	switch {
+	case e.By != "":
+		text += " by " + e.By + ", as the connection tells"
+	case e.How == "forced" && e.Basis == flow.BasisUnknown:
+		text += ", the recording cannot tell by whom"
+	case e.How == "unknown":
+		text = "logged out, the recording does not tell why"
+	}
+	if !e.SignedIn {
+		text += "; was signed in before"
+	}
+	return text
+}
+
 // MarshalJSON writes an entry with the keys that its kind has.
 func (e *Entry) MarshalJSON() ([]byte, error) {
 	m := map[string]any{
