@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -153,4 +154,33 @@ func BenchmarkEvidence(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(took[1])/float64(took[0]), "of-without")
+}
+
+// BenchmarkDurability reports what each setting costs: how often the disk is
+// waited for, and how much is committed at once. record uses FULL and up to 500.
+func BenchmarkDurability(b *testing.B) {
+	for _, synchronous := range []string{"FULL", "NORMAL", "OFF"} {
+		for _, size := range []int{1, 50, 500} {
+			b.Run(fmt.Sprintf("%s-%d", synchronous, size), func(b *testing.B) {
+				w := newSession(b, newStore(b), "bench")
+				if _, err := w.conn.ExecContext(b.Context(), "PRAGMA synchronous="+synchronous); err != nil {
+					b.Fatal(err)
+				}
+				all := traffic(1)
+				stored, seq := 0, int64(0)
+				for b.Loop() {
+					batch := capture.Batch{Records: slices.Clone(all[:size])}
+					for i := range batch.Records {
+						seq++
+						batch.Records[i].Seq = seq
+					}
+					if err := w.Write(b.Context(), batch); err != nil {
+						b.Fatal(err)
+					}
+					stored += size
+				}
+				b.ReportMetric(float64(stored)/b.Elapsed().Seconds(), "records/s")
+			})
+		}
+	}
 }

@@ -87,3 +87,12 @@ func words(line string) (all []string) {
 	}
 	return all
 }
+
+// TestReadmeService: the unit's command line is one that the program takes.
+func TestReadmeService(t *testing.T) {
+	m := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/gctap (.*)$`).FindStringSubmatch(readme(t))
+	if m == nil {
+		t.Fatal("no ExecStart line")
+	}
+	checkCommandLine(t, m[1])
+}
