@@ -37,6 +37,7 @@ func commands() []func(*app) *cobra.Command {
 		exportCommand,
 		gcsimCommand,
 		importCommand,
+		manCommand,
 		recordCommand,
 		releaseCommand,
 		replayCommand,
