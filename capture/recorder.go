@@ -17,6 +17,13 @@ const (
 	DefaultWindow = 100_000                // message-ids remembered to drop doubles
 )
 
+// Others is the line of the ledger for all destinations beyond the first
+// 10,000: what clients name at random must not fill the memory.
+const (
+	Others     = "(others)"
+	ledgerSize = 10_000
+)
+
 // RecorderConfig says where records go and what happens to them on the way.
 type RecorderConfig struct {
 	Sink  Sink
@@ -360,13 +367,17 @@ func (r *Recorder) signal() {
 }
 
 func (r *Recorder) count(rec *Record, add func(*Counts, *Status)) {
-	c := r.ledger[rec.To]
-	if c == nil {
-		c = &Counts{Destination: rec.To}
-		r.ledger[rec.To] = c
+	dest := rec.To
+	if r.ledger[dest] == nil {
+		if len(r.ledger) >= ledgerSize {
+			dest = Others
+		}
+		if r.ledger[dest] == nil {
+			r.ledger[dest] = &Counts{Destination: dest}
+		}
 	}
-	add(c, &r.totals)
-	r.changed[rec.To] = true
+	add(r.ledger[dest], &r.totals)
+	r.changed[dest] = true
 }
 
 func (r *Recorder) drop(rec *Record) {

@@ -270,3 +270,23 @@ func TestRecorderWithABadClock(t *testing.T) {
 		}
 	}
 }
+
+func TestLedgerIsBounded(t *testing.T) {
+	sink := &memorySink{}
+	const topics = ledgerSize + 500
+	_, err := record(t, RecorderConfig{Sink: sink}, func(r *Recorder) {
+		for i := range topics {
+			r.Foreign(fmt.Sprint("topic://", i))
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var foreign int64
+	for _, c := range sink.ledger {
+		foreign += c.Foreign
+	}
+	if len(sink.ledger) > ledgerSize+1 || sink.ledger[Others].Foreign != 500 || foreign != topics {
+		t.Errorf("%d lines count %d, %d of them under %s", len(sink.ledger), foreign, sink.ledger[Others].Foreign, Others)
+	}
+}

@@ -62,8 +62,10 @@ const (
 	heldMessages     = 100      // a destination
 	heldDestinations = 1000     // at once
 	heldBytes        = 16 << 20 // in all
-	prefetch         = 1000
-	pending          = 10_000
+
+	rememberedDestinations = 10_000 // known topics, and foreign ones
+	prefetch               = 1000
+	pending                = 10_000
 )
 
 // Config says what to tap.
@@ -418,7 +420,7 @@ func (t *Tap) command(d capture.Delivery, source copyOf) {
 func (t *Tap) otherMirror(dest string) {
 	t.mu.Lock()
 	seen := t.foreign[dest]
-	t.foreign[dest] = true
+	remember(t.foreign, dest)
 	t.mu.Unlock()
 	if !seen {
 		queue := strings.TrimPrefix(dest, mirrorTopic)
@@ -458,7 +460,7 @@ func (t *Tap) name(dest string) {
 		t.mu.Unlock()
 		return
 	}
-	t.known[dest] = true
+	remember(t.known, dest)
 	held := t.held[dest]
 	delete(t.held, dest)
 	for _, d := range held {
@@ -498,8 +500,17 @@ func (t *Tap) hold(d capture.Delivery) {
 		}
 		delete(t.held, dest)
 	}
-	t.foreign[dest] = true
+	remember(t.foreign, dest)
 	t.rec.Foreign(dest)
+}
+
+// remember adds a destination to a set that forgets everything when it has got
+// too large: what is still in use is soon known again.
+func remember(set map[string]bool, dest string) {
+	if len(set) >= rememberedDestinations {
+		clear(set)
+	}
+	set[dest] = true
 }
 
 // Close counts what is still held. Nothing may be delivered any more.
