@@ -38,6 +38,7 @@ func commands() []func(*app) *cobra.Command {
 		gcsimCommand,
 		importCommand,
 		manCommand,
+		mockCommand,
 		recordCommand,
 		releaseCommand,
 		replayCommand,

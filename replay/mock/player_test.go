@@ -1,0 +1,311 @@
+package mock_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gctap/capture"
+	"gctap/decode"
+	"gctap/decode/flow"
+	"gctap/replay/gcsim"
+	"gctap/replay/mock"
+)
+
+// recording makes records of lines "TIME > Type body" for a command and
+// "TIME < topic body" for an event.
+func recording(t testing.TB, lines string) []capture.Record {
+	t.Helper()
+	var records []capture.Record
+	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
+		at, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		d, err := time.ParseDuration(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, rest, _ := strings.Cut(rest, " ")
+		first, body, _ := strings.Cut(rest, " ")
+		rec := capture.Record{Seq: int64(len(records) + 1), Mono: d, CapturedAt: time.Unix(0, 0).Add(d), Source: "stomp", Body: []byte(body)}
+		switch kind {
+		case ">":
+			rec.Direction, rec.JMSType, rec.To = capture.Command, &first, "queue://Connector1"
+		case "<":
+			rec.Direction, rec.To = capture.Event, "topic://"+first
+		}
+		records = append(records, rec)
+	}
+	return records
+}
+
+const shortCall = `
+	0s > Hello#T1
+	100ms < T1 System#IN_SERVICE
+	200ms > Connect#1001 T1,***
+	200ms > Login#1001 ***,3001
+	300ms < T1 1001#State#NOT_READY#-1#x##y#A B#1001#3001##A B#ab
+	1s > GetPhonebooks#1001
+	1100ms < T1 1001#Phonebooks#name:Global,type:GLOBAL,id:1
+	2s > MakeReady#1001
+	2100ms < T1 1001#State#READY#0#x##y#A B#1001#3001##A B#ab
+	5s < T1 1001#NewInboundCall#42512#ani=42512#DialogID:700#CallType:ACD_IN#x
+	5s < T1 1001#State#RESERVED#0#x##y#A B#1001#3001##A B#ab
+	6s > AnswerCall#1001 700
+	6100ms < T1 1001#InboundCall#ACTIVE#DialogID:700#42512#ani=42512#x#CallType:ACD_IN#ParticipantsCount:1#participants:3001,ACTIVE,AGENT_DEVICE,,x
+	6200ms < T1 1001#State#TALKING#0#x##y#A B#1001#3001##A B#ab
+	8s > ReleaseCall#1001 700
+	8100ms < T1 1001#InboundCall#DROPPED#DialogID:700#42512#ani=42512#x#CallType:ACD_IN#ParticipantsCount:0#participants:
+	8200ms < T1 1001#State#READY#0#x##y#A B#1001#3001##A B#ab
+	9s > MakeNotReadyWithReason#1001 3
+	9100ms < T1 1001#State#NOT_READY#3#x##y#A B#1001#3001##A B#ab
+	10s > Logout#1001
+	10100ms < T1 1001#State#LOGOUT#-1#x##y#A B#1001#3001##A B#ab`
+
+// stage is a Player and what a client does with it.
+type stage struct {
+	t      *testing.T
+	player *mock.Player
+	now    time.Time
+}
+
+func newStage(t *testing.T, lines string) *stage {
+	t.Helper()
+	script, err := mock.ReadScript(seq(recording(t, lines)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &stage{t, mock.NewPlayer(script, mock.Config{}), time.Unix(5000, 0)}
+}
+
+// send sends a command "Type body" and returns what it was taken for.
+func (s *stage) send(command string) mock.Match {
+	first, body, _ := strings.Cut(command, " ")
+	return s.player.Command(s.now, &capture.Record{Direction: capture.Command, JMSType: &first, Body: []byte(body), To: "queue://Connector1"})
+}
+
+// after lets time pass and wants exactly these events: "topic agent#Name#state" as
+// far as they are given.
+func (s *stage) after(d time.Duration, want ...string) []mock.Event {
+	s.t.Helper()
+	s.now = s.now.Add(d)
+	got := s.player.Advance(s.now)
+	ok := len(got) == len(want)
+	for i := range min(len(got), len(want)) {
+		ok = ok && strings.HasPrefix(flow.Bare(got[i].To)+" "+string(got[i].Body), want[i])
+	}
+	if !ok {
+		var lines []string
+		for _, e := range got {
+			lines = append(lines, flow.Bare(e.To)+" "+string(e.Body))
+		}
+		s.t.Errorf("got\n%s\nwant\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+	}
+	return got
+}
+
+func (s *stage) login(topic, agent, ext string) {
+	s.t.Helper()
+	s.send("Hello#" + topic)
+	s.after(100*time.Millisecond, topic+" System#IN_SERVICE")
+	s.send("Connect#" + agent + " " + topic + ",pw")
+	s.send("Login#" + agent + " pw," + ext)
+	s.after(100*time.Millisecond, topic+" "+agent+"#State#NOT_READY#-1#x##y#A B#"+agent+"#"+ext)
+}
+
+// TestAnotherAgentOnAnotherPhone plays the recording to a client whose agent,
+// extension and topic are not in it.
+func TestAnotherAgentOnAnotherPhone(t *testing.T) {
+	s := newStage(t, shortCall)
+	s.login("desk7", "2002", "4002")
+	s.send("MakeReady#2002")
+	s.after(99 * time.Millisecond)
+	s.after(time.Millisecond, "desk7 2002#State#READY")
+	s.after(2899 * time.Millisecond)
+	rings := s.after(time.Millisecond, "desk7 2002#NewInboundCall#42512#ani=42512#DialogID:30000001#", "desk7 2002#State#RESERVED")
+	if len(rings) != 2 || rings[0].Seq != 10 || rings[0].Agent != "2002" {
+		t.Errorf("rings %+v", rings)
+	}
+	if m := s.send("AnswerCall#2002 30000001"); m.Seq != 12 || m.Why != "" {
+		t.Errorf("AnswerCall: %+v", m)
+	}
+	talks := s.after(time.Second, "desk7 2002#InboundCall#ACTIVE#DialogID:30000001#", "desk7 2002#State#TALKING")
+	if !strings.Contains(string(talks[0].Body), "participants:4002,") {
+		t.Errorf("the extension is not the client's: %s", talks[0].Body)
+	}
+	s.send("ReleaseCall#2002 30000001")
+	s.after(time.Second, "desk7 2002#InboundCall#DROPPED", "desk7 2002#State#READY")
+	if c := s.player.Counts(); c.Commands != 6 || c.Matched != 6 || c.Withheld != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestTheSameCallAgain: a second MakeReady brings a call with an id of its own.
+func TestTheSameCallAgain(t *testing.T) {
+	s := newStage(t, shortCall)
+	s.login("T9", "1001", "3001")
+	for n := range 2 {
+		id := fmt.Sprint(30000001 + n)
+		s.send("MakeReady#1001")
+		s.after(4*time.Second, "T9 1001#State#READY", "T9 1001#NewInboundCall#42512#ani=42512#DialogID:"+id, "T9 1001#State#RESERVED")
+		s.send("AnswerCall#1001 " + id)
+		s.after(time.Second, "T9 1001#InboundCall#ACTIVE#DialogID:"+id, "T9 1001#State#TALKING")
+		s.send("ReleaseCall#1001 " + id)
+		s.after(time.Second, "T9 1001#InboundCall#DROPPED#DialogID:"+id, "T9 1001#State#READY")
+		s.send("MakeNotReadyWithReason#1001 3")
+		s.after(time.Second, "T9 1001#State#NOT_READY#3")
+	}
+}
+
+// TestTheClientGoesAnotherWay: the call that would have come stays away, and
+// what is asked in between changes nothing.
+func TestTheClientGoesAnotherWay(t *testing.T) {
+	s := newStage(t, shortCall)
+	s.login("T9", "1001", "3001")
+	s.send("MakeReady#1001")
+	s.after(time.Second, "T9 1001#State#READY")
+	s.send("GetPhonebooks#1001")
+	s.after(time.Second, "T9 1001#Phonebooks")
+	s.send("MakeNotReadyWithReason#1001 3")
+	s.after(time.Minute, "T9 1001#State#NOT_READY#3")
+	s.send("Logout#1001")
+	s.after(time.Minute, "T9 1001#State#LOGOUT")
+	s.login("T9", "1001", "3001")
+}
+
+// TestTheClientIsAhead: what comes before the client's command in the recording
+// is sent before its answer.
+func TestTheClientIsAhead(t *testing.T) {
+	s := newStage(t, `
+		0s > Connect#1001 T1,***
+		0s > Login#1001 ***,3001
+		1s < T1 1001#State#NOT_READY#-1#x##y#A B#1001#3001##A B#ab
+		30s < T1 1001#Control#PrintStatusBar#hello
+		31s > MakeReady#1001
+		32s < T1 1001#State#READY#0#x##y#A B#1001#3001##A B#ab`)
+	s.send("Connect#1001 D,pw")
+	s.send("Login#1001 pw,3001")
+	s.send("MakeReady#1001")
+	s.after(time.Second, "D 1001#Control", "D 1001#State#NOT_READY", "D 1001#State#READY")
+}
+
+func TestNothingMatches(t *testing.T) {
+	for _, tt := range []struct{ command, want string }{
+		{"MakeNotReadyWithReason#1001 4", `the closest is #18: reasonCode is "4", there "3"`},
+		{"MakeNotReadyWithReason#1001 3,7", `the closest is #18: `},
+		{"AnswerCall#1001 999", `the closest is #12: dialogId is "999", there "700"; the agent is NOT_READY, there RESERVED`},
+		{"HoldCall#1001 700", "the recording has no HoldCall"},
+		{"MakeReady#1002", "agent 1002 has no part in the recording; the closest MakeReady is #8 of agent 1001"},
+		{"Dance#1001 tango", "the recording has no Dance"},
+		{"Logout#1001", "the closest is #20: "},
+	} {
+		t.Run(tt.command, func(t *testing.T) {
+			s := newStage(t, shortCall)
+			s.login("T9", "1001", "3001")
+			if tt.command == "Logout#1001" {
+				s.send("MakeReady#1001")
+				s.after(4*time.Second, "T9 1001#State#READY", "T9 1001#NewInboundCall", "T9 1001#State#RESERVED")
+			}
+			m := s.send(tt.command)
+			if m.Seq != 0 || !strings.Contains(m.Why, tt.want) {
+				t.Errorf("taken for %d: %q, want %q", m.Seq, m.Why, tt.want)
+			}
+			s.after(time.Minute)
+		})
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	s := newStage(t, shortCall)
+	s.login("T9", "1001", "3001")
+	typ := "HoldCall#1001"
+	out, ok := s.player.Refusal(&capture.Record{Direction: capture.Command, JMSType: &typ, Body: []byte("700")})
+	if !ok || out.To != "topic://T9" || string(out.Body) != "1001#Error#GENERAL_ERROR" {
+		t.Errorf("%v %s %q", ok, out.To, out.Body)
+	}
+	typ = "HoldCall#1009"
+	if out, ok := s.player.Refusal(&capture.Record{Direction: capture.Command, JMSType: &typ}); ok {
+		t.Errorf("told %s", out.To)
+	}
+}
+
+func TestMaskedEventsAreLeftOut(t *testing.T) {
+	records := recording(t, shortCall)
+	records[4].Masked = []capture.Mask{{Field: "", End: 3}}
+	script, err := mock.ReadScript(seq(records))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if script.Masked() != 1 || script.Commands() != 9 || !slices.Equal(script.Agents(), []string{"1001"}) {
+		t.Errorf("%d masked, %d commands, agents %v", script.Masked(), script.Commands(), script.Agents())
+	}
+}
+
+// TestShiftAgainstItsRecording lets the simulated agents work their shift with
+// a GC that is only a recording of another such shift: five agents, calls,
+// consultation, transfer, conference, hold, barge-in and silent monitoring.
+func TestShiftAgainstItsRecording(t *testing.T) {
+	for seed := range uint64(20) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { playShift(t, seed) })
+		})
+	}
+}
+
+func playShift(t *testing.T, seed uint64) {
+	site := gcsim.NewSite(5)
+	cfg := gcsim.Config{Site: site, Seed: seed, DelayMin: time.Millisecond, DelayMax: 50 * time.Millisecond, Camp: 5 * time.Second}
+	shift, err := gcsim.Shift(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBus()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	gc, err := gcsim.Serve(ctx, b.dial(), "", cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := func(b *bus) error {
+		return gcsim.RunScenario(ctx, func() (capture.Link, error) { return b.dial(), nil }, shift)
+	}
+	if err := work(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := gc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	script, err := mock.ReadScript(seq(b.session()))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	again := newBus()
+	server, err := mock.Serve(ctx, again.dial(), mock.NewPlayer(script, mock.Config{}), mock.ServeOptions{Queue: gcsim.DefaultQueue,
+		Answer: func(rec capture.Record, m mock.Match) []capture.Outgoing {
+			if m.Seq == 0 {
+				t.Errorf("%s: %s", rec.Type(), m.Why)
+			}
+			return nil
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := work(again); err != nil {
+		t.Error(err)
+	}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c := server.Counts(); c.Commands == 0 || c.Matched != c.Commands {
+		t.Errorf("%+v", c)
+	}
+	for _, rec := range again.session() {
+		msg := flow.Decode(&rec, decode.Options{})
+		if rec.Direction == capture.Event && len(msg.Findings) > 0 {
+			t.Errorf("%s: %v", rec.Body, msg.Findings)
+		}
+	}
+}
