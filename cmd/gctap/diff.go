@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"gctap/replay"
 	"gctap/replay/diff"
 	"gctap/store"
+	"gctap/viewer/model"
+	"gctap/viewer/report"
 )
 
 type diffFlags struct {
@@ -21,6 +24,8 @@ type diffFlags struct {
 	late   time.Duration
 	maps   []string
 	failOn string
+	rules  string
+	noise  []string
 }
 
 func diffCommand(a *app) *cobra.Command {
@@ -31,7 +36,19 @@ func diffCommand(a *app) *cobra.Command {
 		Long: `Compare two sessions conversation by conversation, message by message and field by
 field. What differs from run to run by the protocol itself (times, passwords, topics) is
 left out, ids of calls are compared through a mapping, and the order of participants and
-of call variables counts for nothing.
+of call variables counts for nothing. A session in the text format can be compared with
+one in the JSON format: fields that only one of them has are left out.
+
+--noise names further sessions of A's own build: what wobbles among them is left out and
+counted. --rules names a YAML file; each rule needs a reason, which the report repeats:
+
+  ignore:                          # fields, or whole messages
+    - {field: State.label, reason: labels are translated on the new build}
+  tolerate:                        # differences that are known
+    - {class: missing, message: Phonebooks, conversation: "1001", reason: ticket 4711}
+    - {message: State, field: reasonCode, reason: under discussion}
+  order-free:                      # messages whose place counts for nothing
+    - {message: InboundCall, state: HELD, reason: sent by another thread}
 
 Exit status: 0 same, 1 different, 3 same as far as the evidence goes (gaps, or a replay
 that had to stop).`,
@@ -53,18 +70,18 @@ that had to stop).`,
 func (f *diffFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.ignore, "ignore", nil, "field to leave out: reasonCode, or State.reasonCode")
-	flags.StringVar(&f.format, "format", "text", "text or json")
+	flags.StringVar(&f.format, "format", "text", "text, json, junit or html")
 	flags.DurationVar(&f.late, "late", diff.DefaultLate, "an event is late this long after its command, if it also takes three times as long as in A")
+	flags.StringVar(&f.rules, "rules", "", "YAML file of what is no difference: lists ignore, tolerate and order-free, each rule with a reason")
+	flags.StringArrayVar(&f.noise, "noise", nil, "further session of A's build: what wobbles between it and A is no difference; may be given several times")
 	flags.StringVar(&f.failOn, "fail-on", "", "latency: slower answers make the verdict different")
 }
 
 func (f *diffFlags) check() error {
 	switch f.format {
-	case "text", "json":
-	case "junit", "html":
-		return usagef("--format %s is not there yet: use text or json", f.format)
+	case "text", "json", "junit", "html":
 	default:
-		return usagef("--format %s: it is text or json", f.format)
+		return usagef("--format %s: it is text, json, junit or html", f.format)
 	}
 	if f.failOn != "" && f.failOn != "latency" {
 		return usagef("--fail-on %s: it is latency", f.failOn)
@@ -89,7 +106,38 @@ func (f *diffFlags) options() (diff.Options, error) {
 		}
 	}
 	opts.Map = flow.Mapping{Agents: names.Agents, Exts: names.Exts, Dests: names.Dests}
+	if f.rules == "" {
+		return opts, nil
+	}
+	file, err := os.Open(f.rules)
+	if err != nil {
+		return opts, usagef("--rules: %w", err)
+	}
+	defer file.Close()
+	if opts.Rules, err = diff.ReadRules(file); err != nil {
+		return opts, usagef("--rules %s: %w", f.rules, err)
+	}
 	return opts, nil
+}
+
+// addNoise opens the sessions of --noise.
+func (f *diffFlags) addNoise(ctx context.Context, a *app, opts *diff.Options) (closeAll func(), err error) {
+	var open []*store.Store
+	closeAll = func() {
+		for _, s := range open {
+			s.Close()
+		}
+	}
+	for _, ref := range f.noise {
+		s, session, err := store.OpenSession(ctx, a.db, ref)
+		if err != nil {
+			closeAll()
+			return nil, fmt.Errorf("--noise: %w", err)
+		}
+		open = append(open, s)
+		opts.Noise = append(opts.Noise, s.Records(ctx, session.ID, 1))
+	}
+	return closeAll, nil
 }
 
 // diffSessions opens two sessions and compares them.
@@ -115,25 +163,41 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 		return err
 	}
 	opts.Left, opts.Right = diff.Name{Session: ls.ID, Name: ls.Name}, diff.Name{Session: rs.ID, Name: rs.Name}
-	report, err := diff.Compare(l.Records(ctx, ls.ID, 1), r.Records(ctx, rs.ID, 1), opts)
+	closeNoise, err := f.addNoise(ctx, a, &opts)
 	if err != nil {
 		return err
 	}
-	if f.format == "json" {
-		err = report.WriteJSON(a.Out)
-	} else {
-		err = report.WriteText(printableWriter{a.Out})
+	defer closeNoise()
+	found, err := diff.Compare(l.Records(ctx, ls.ID, 1), r.Records(ctx, rs.ID, 1), opts)
+	if err != nil {
+		return err
+	}
+	switch f.format {
+	case "json":
+		err = found.WriteJSON(a.Out)
+	case "junit":
+		err = found.WriteJUnit(a.Out)
+	case "html":
+		err = writeComparison(a, found)
+	default:
+		err = found.WriteText(printableWriter{a.Out})
 	}
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	switch report.Verdict {
+	switch found.Verdict {
 	case diff.Different:
 		return negative
 	case diff.Incomplete:
 		return incomplete
 	}
 	return nil
+}
+
+// writeComparison writes the page that report makes of a comparison.
+func writeComparison(a *app, d *diff.Report) error {
+	o := report.Options{Late: flow.DefaultLate, Zone: time.UTC, Program: "gctap " + version, Summary: model.Summary, Show: model.Printable}
+	return output(a, "-", report.Comparison(d, o).Write)
 }
 
 // printableWriter makes control characters visible, line ends apart.

@@ -146,7 +146,7 @@ func TestReplayRefuses(t *testing.T) {
 		{"a wrong --speed", "--speed", replayWith("--speed", "0")},
 		{"a wrong --map", "--map", replayWith("--map", "team:1=2")},
 		{"a wrong --stimulus", "--stimulus", replayWith("--stimulus", "prayer")},
-		{"a wrong --format", "--format", replayWith("--format", "html")},
+		{"a wrong --format", "--format", replayWith("--format", "pdf")},
 		{"nobody there", "127.0.0.1:1", []string{"replay", "incident", "--to", "stomp://127.0.0.1:1", "--credentials", credentials}},
 		{"one session to compare", "two sessions", []string{"diff", "incident"}},
 		{"a session that is not there", "no session", []string{"diff", "incident", "nothing"}},

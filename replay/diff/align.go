@@ -9,6 +9,14 @@ import (
 // convPair is a conversation of both sides, or one that only a side has.
 type convPair struct{ left, right *conv }
 
+// name is what differences call the conversation.
+func (p convPair) name() string {
+	if p.left != nil {
+		return strings.TrimPrefix(p.left.name, "dest:")
+	}
+	return strings.TrimPrefix(p.right.name, "dest:")
+}
+
 // pair is a message of both sides, or one that only a side has.
 type pair struct{ left, right *entry }
 

@@ -36,6 +36,10 @@ type Options struct {
 	Map         flow.Mapping  // names of the left session to those of the right
 	Decode      decode.Options
 	FailLatency bool // a regressed latency makes the verdict different
+	Rules       Rules
+	// Noise are further recordings of the left session's build: what wobbles
+	// among them is no difference.
+	Noise []iter.Seq2[capture.Record, error]
 
 	Left, Right Name // of the sessions, for the report
 }
@@ -74,6 +78,9 @@ type Report struct {
 	Ignored     []Ignored                    `json:"ignored"`
 	IDs         map[string]map[string]string `json:"ids"`
 	Latency     []Latency                    `json:"latency"`
+
+	conversations []string // all that were compared, as differences name them
+	failLatency   bool     // a regressed latency counts
 }
 
 // A Side is one of the sessions.
@@ -125,10 +132,11 @@ type FieldChange struct {
 	Right *string `json:"right"`
 }
 
-// Ignored is how many values differ that a rule leaves out.
+// Ignored is how many values or messages differ that a rule leaves out.
 type Ignored struct {
 	Rule  string `json:"rule"`
 	Count int    `json:"count"`
+	Why   string `json:"why,omitempty"`
 }
 
 // Compare reads both sessions and compares them.
@@ -144,7 +152,12 @@ func Compare(left, right iter.Seq2[capture.Record, error], opts Options) (*Repor
 	if err != nil {
 		return nil, err
 	}
+	learned, err := learnNoise(l, opts)
+	if err != nil {
+		return nil, err
+	}
 	c := newComparison(l, r, opts)
+	c.noise = learned
 	c.compare()
 	return c.report(), nil
 }
@@ -163,6 +176,8 @@ type comparison struct {
 	scratch     []leaf            // of the message whose key is worked out
 	leaves      [2][]leaf         // of the messages being compared
 	rules       map[string]string
+	noise       *noise
+	crossed     bool             // one side's events are text, the other's JSON
 	lost        map[string]bool  // left calls that the replay did not get through
 	cut         map[string]int64 // by left conversation: the last command that the right one played
 }
@@ -175,7 +190,7 @@ func newComparison(l, r *side, opts Options) *comparison {
 	return &comparison{
 		opts: opts, left: l, right: r, names: names, ids: newIDMap(), ignored: map[string]int{},
 		latencies: map[string]*samples{}, partner: map[*entry]*entry{}, cut: map[string]int64{},
-		rules: map[string]string{},
+		rules: map[string]string{}, crossed: l.json != r.json,
 	}
 }
 
@@ -218,8 +233,12 @@ func (c *comparison) compare() {
 	c.measure()
 }
 
+// add takes in a difference that no rule and no noise explains.
 func (c *comparison) add(d Difference, order int64) {
 	d.order = order
+	if c.excused(&d) {
+		return
+	}
 	switch d.Class {
 	case Changed:
 		c.counts.Changed++
@@ -239,14 +258,17 @@ func (c *comparison) add(d Difference, order int64) {
 
 func (c *comparison) report() *Report {
 	r := &Report{
-		Left: c.left.summary(c.opts.Left), Right: c.right.summary(c.opts.Right), Counts: c.counts,
+		failLatency: c.opts.FailLatency, Left: c.left.summary(c.opts.Left), Right: c.right.summary(c.opts.Right), Counts: c.counts,
 		Differences: c.differences, Ignored: []Ignored{}, IDs: c.ids.report(), Latency: c.latencyReport(),
+	}
+	for _, p := range c.pairConversations() {
+		r.conversations = append(r.conversations, p.name())
 	}
 	if r.Differences == nil {
 		r.Differences = []Difference{}
 	}
 	for rule, n := range c.ignored {
-		r.Ignored = append(r.Ignored, Ignored{rule, n})
+		r.Ignored = append(r.Ignored, Ignored{rule, n, c.why(rule)})
 	}
 	slices.SortFunc(r.Ignored, func(a, b Ignored) int { return cmp.Compare(a.Rule, b.Rule) })
 	r.Incomplete = c.left.gaps+c.right.gaps+len(c.right.stops)+len(c.left.stops) > 0

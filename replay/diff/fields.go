@@ -189,8 +189,14 @@ func (f *flattener) leaf(path string, class decode.Class, volatile bool, raw str
 	v := leaf{path: path, raw: raw, text: f.rename(class, raw)}
 	name := lastName(path)
 	switch {
+	case f.c.opts.Rules.leavesOut(f.msg.Name, path) != "":
+		v.rule = f.c.opts.Rules.leavesOut(f.msg.Name, path)
 	case f.c.ignores(f.msg.Name, path):
 		v.rule = "ignore:" + name
+	case f.c.crossed && f.otherwise(&v, class):
+		v.rule = "format:" + name
+	case f.c.noise.wobbles(f.msg.Name, path):
+		v.rule = f.c.noise.rule(f.msg.Name, path)
 	case name == "associatedDialogId" || class == decode.ClassDialog:
 		v.id, v.name = true, "dialogId"
 	case volatile || class == decode.ClassTime || class == decode.ClassSecret:
@@ -236,13 +242,13 @@ func lastName(path string) string {
 // ignores reports whether --ignore names the field: "reasonCode",
 // "State.reasonCode", "participants.state" or "callVariables.ani".
 func (c *comparison) ignores(name, path string) bool {
-	if len(c.opts.Ignore) == 0 {
-		return false
-	}
+	return slices.ContainsFunc(c.opts.Ignore, func(rule string) bool { return namesField(rule, name, path) })
+}
+
+// namesField reports whether a rule names a field of a message.
+func namesField(rule, name, path string) bool {
 	plain := withoutIndexes(path)
-	return slices.ContainsFunc(c.opts.Ignore, func(rule string) bool {
-		return rule == plain || rule == name+"."+plain || rule == lastName(path)
-	})
+	return rule == plain || rule == name+"."+plain || rule == lastName(path)
 }
 
 func withoutIndexes(path string) string {

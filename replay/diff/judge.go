@@ -17,14 +17,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // judge turns the aligned messages of a conversation into differences.
 func (c *comparison) judge(p convPair, pairs []pair) {
-	name := ""
-	switch {
-	case p.left != nil:
-		name = p.left.name
-	default:
-		name = p.right.name
-	}
-	name = strings.TrimPrefix(name, "dest:")
+	name := p.name()
 	moved := c.ordered(pairs)
 	late := c.lateOnes(pairs)
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(orderOf(a), orderOf(b)) })

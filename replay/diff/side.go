@@ -19,6 +19,8 @@ type side struct {
 	agents  map[string][]string // by topic, bare: agents that Connect bound to it
 
 	messages, commands, events, gaps int
+	inJSON                           int  // events
+	json                             bool // most events are
 }
 
 // conv is one conversation of a side.
@@ -72,6 +74,7 @@ func readSide(records iter.Seq2[capture.Record, error], opts Options) (*side, er
 		facts := f.Observe(&rec, &msg)
 		s.observe(&rec, &msg, &facts, commands)
 	}
+	s.json = 2*s.inJSON > s.events
 	return s, nil
 }
 
@@ -93,6 +96,9 @@ func (s *side) observe(rec *capture.Record, msg *decode.Message, facts *flow.Fac
 		s.commands++
 	default:
 		s.events++
+		if msg.Protocol == decode.GCJSON {
+			s.inJSON++
+		}
 	}
 	s.messages++
 	e := &entry{

@@ -44,7 +44,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 	}
 	for _, rule := range r.Ignored {
-		fmt.Fprintf(&b, "left out   %s: %d\n", rule.Rule, rule.Count)
+		fmt.Fprintf(&b, "left out   %s: %d", rule.Rule, rule.Count)
+		if rule.Why != "" {
+			fmt.Fprintf(&b, " (%s)", rule.Why)
+		}
+		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
