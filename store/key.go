@@ -169,3 +169,35 @@ func Fingerprint(key ed25519.PublicKey) string {
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:8])
 }
+
+// PseudonymKeyFile returns where this user's key for pseudonyms lies, beside
+// the signing key.
+func PseudonymKeyFile() (string, error) {
+	file, err := KeyFile()
+	return filepath.Join(filepath.Dir(file), "pseudonym.key"), err
+}
+
+// ReadPseudonymKey reads a key for pseudonyms: 64 hexadecimal digits. With
+// create, a file that is missing is made.
+func ReadPseudonymKey(file string, create bool) ([]byte, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && create {
+		key := make([]byte, PseudonymKeySize)
+		rand.Read(key) // never fails
+		err = os.MkdirAll(filepath.Dir(file), 0o700)
+		if err == nil {
+			err = placeNew(file, 0o600, []byte(hex.EncodeToString(key)+"\n"))
+		}
+		if err == nil || errors.Is(err, fs.ErrExist) {
+			text, err = os.ReadFile(file)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pseudonym key %s: %w", file, cause(err))
+	}
+	key, err := hex.DecodeString(string(bytes.TrimSpace(text)))
+	if err != nil || len(key) != PseudonymKeySize {
+		return nil, fmt.Errorf("pseudonym key %s: is not %d hexadecimal digits", file, 2*PseudonymKeySize)
+	}
+	return key, nil
+}

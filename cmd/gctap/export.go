@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -31,6 +34,10 @@ type exportFlags struct {
 	out        string
 	filter     string
 	recipients []string
+	hide       bool   // --pseudonymise
+	hideKey    string // file
+	report     string
+	reveal     string // file
 }
 
 func exportCommand(a *app) *cobra.Command {
@@ -45,10 +52,20 @@ func exportCommand(a *app) *cobra.Command {
            anew, and 'gctap verify' proves each of its records by the original's
            signatures. Gap rows belong to every slice.
   jsonl    the lines of 'gctap show --json'
-  csv      a row a message; cells that a spreadsheet would run begin with '`,
+  csv      a row a message; cells that a spreadsheet would run begin with '
+
+With --pseudonymise every name, number, host and free text is replaced by a token of
+the same shape, the same one each time under the same key; the protocol's own words,
+states and times stay. What could not be replaced so that it reads the same is masked
+whole. The report on standard error, or in --report as JSON, says what was replaced.
+The key lies beside the signing key unless --pseudonym-key names another file. With
+--reveal KEYFILE the export of such a session is the way back, in lines that replay's
+--map takes.`,
 		Example: `  gctap export incident -o incident.gctap
   gctap export incident --filter 'agent == "1001"' -o 1001.gctap --encrypt-to age1…
-  gctap export incident --format jsonl | jq .`,
+  gctap export incident --format jsonl | jq .
+  gctap export incident --pseudonymise -o public.gctap
+  gctap export public.gctap --reveal pseudonym.key -o names.txt`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.export(cmd.Context(), args[0], f) },
 	}
@@ -57,6 +74,10 @@ func exportCommand(a *app) *cobra.Command {
 	flags.StringVarP(&f.out, "output", "o", "", "file to write; - is standard output")
 	flags.StringVar(&f.filter, "filter", "", "only messages that this expression accepts")
 	flags.StringArrayVar(&f.recipients, "encrypt-to", nil, "encrypt to this age public key, or to those in this file; may be given several times")
+	flags.BoolVar(&f.hide, "pseudonymise", false, "replace people, numbers, hosts and texts by tokens")
+	flags.StringVar(&f.hideKey, "pseudonym-key", "", "file with the key of the tokens; made where it is missing (default: beside the signing key)")
+	flags.StringVar(&f.report, "report", "", "with --pseudonymise: file for the report, as JSON")
+	flags.StringVar(&f.reveal, "reveal", "", "write what the tokens of a pseudonymised session stand for, by this key file")
 	return cmd
 }
 
@@ -72,8 +93,10 @@ func (a *app) export(ctx context.Context, ref string, f exportFlags) error {
 	if err != nil {
 		return err
 	}
-	binary := f.format == formatSession || len(recipients) > 0
-	if f.out == "" && binary && isTerminal(a.Out) || f.out == "" && f.format == formatSession {
+	if f.hide && f.reveal != "" {
+		return usagef("--pseudonymise and --reveal exclude each other")
+	}
+	if f.out == "" && f.format == formatSession && f.reveal == "" || f.out == "" && len(recipients) > 0 && isTerminal(a.Out) {
 		return usagef("export needs -o FILE to write a %s file to", f.format)
 	}
 	s, session, err := store.OpenSession(ctx, a.db, ref)
@@ -82,9 +105,14 @@ func (a *app) export(ctx context.Context, ref string, f exportFlags) error {
 	}
 	defer s.Close()
 	defer func() { tellFailures(a.Err, filter) }()
-	if f.format == formatSession {
-		err = a.exportSession(ctx, s, session, filter, f.out, recipients)
-	} else {
+	switch {
+	case f.reveal != "":
+		err = a.exportMap(ctx, s, session, f, recipients)
+	case f.hide:
+		err = a.exportHidden(ctx, s, session, filter, f, recipients)
+	case f.format == formatSession:
+		err = a.exportSession(f.out, recipients, func(path string) (store.Copied, error) { return s.ExportFile(ctx, session.ID, path, filter) })
+	default:
 		err = a.exportText(ctx, s, session, filter, f, recipients)
 	}
 	if err == nil {
@@ -93,10 +121,100 @@ func (a *app) export(ctx context.Context, ref string, f exportFlags) error {
 	return err
 }
 
+// exportHidden exports a pseudonymised copy.
+func (a *app) exportHidden(ctx context.Context, s *store.Store, session store.Session, filter *store.Filter, f exportFlags, recipients []age.Recipient) error {
+	file := f.hideKey
+	if file == "" {
+		var err error
+		if file, err = store.PseudonymKeyFile(); err != nil {
+			return err
+		}
+	}
+	key, err := store.ReadPseudonymKey(file, true)
+	if err != nil {
+		return err
+	}
+	var report *store.PseudonymReport
+	hide := func(path string) (c store.Copied, err error) {
+		c, report, err = s.ExportPseudonymised(ctx, session.ID, path, filter, store.NewPseudonymiser(key))
+		return c, err
+	}
+	if f.format == formatSession {
+		err = a.exportSession(f.out, recipients, hide)
+	} else {
+		err = a.exportHiddenText(ctx, hide, f, recipients)
+	}
+	if err != nil {
+		return err
+	}
+	return a.tellHidden(report, f.report)
+}
+
+// exportHiddenText goes through a session file that is removed again.
+func (a *app) exportHiddenText(ctx context.Context, hide func(path string) (store.Copied, error), f exportFlags, recipients []age.Recipient) error {
+	dir, err := os.MkdirTemp("", "gctap-export-*")
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "session.db")
+	if _, err := hide(path); err != nil {
+		return err
+	}
+	s, session, err := store.OpenSession(ctx, path, store.Last)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return a.exportText(ctx, s, session, nil, f, recipients)
+}
+
+// tellHidden says what a pseudonymised export replaced.
+func (a *app) tellHidden(report *store.PseudonymReport, file string) error {
+	fmt.Fprintf(a.Err, "%d of %d records changed, %d masked whole, under key %s\n", report.Changed, report.Records, report.Masked, report.Key)
+	for _, h := range report.Hidden {
+		fmt.Fprintf(a.Err, "record %d was masked whole: %s\n", h.Seq, h.Why)
+	}
+	if file == "" {
+		for _, name := range slices.Sorted(maps.Keys(report.Fields)) {
+			fmt.Fprintf(a.Err, "  %s: %d\n", printable(name), report.Fields[name])
+		}
+		return nil
+	}
+	text, err := json.MarshalIndent(report, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, append(text, '\n'), 0o600); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+// exportMap writes what the tokens of a pseudonymised session stand for.
+func (a *app) exportMap(ctx context.Context, s *store.Store, session store.Session, f exportFlags, recipients []age.Recipient) error {
+	key, err := store.ReadPseudonymKey(f.reveal, false)
+	if err != nil {
+		return err
+	}
+	lines, err := s.MapLines(ctx, session.ID, store.NewPseudonymiser(key))
+	if err != nil {
+		return err
+	}
+	return a.writeOut(f.out, recipients, func(w io.Writer) error {
+		for _, line := range lines {
+			if _, err := fmt.Fprintln(w, printable(line)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // exportSession makes the file, and encrypts it on its way to where it goes.
-func (a *app) exportSession(ctx context.Context, s *store.Store, session store.Session, filter *store.Filter, out string, recipients []age.Recipient) error {
+func (a *app) exportSession(out string, recipients []age.Recipient, export func(path string) (store.Copied, error)) error {
 	if out != "-" && len(recipients) == 0 {
-		copied, err := s.ExportFile(ctx, session.ID, out, filter)
+		copied, err := export(out)
 		if err == nil {
 			a.sayExported(copied.Records, out)
 		}
@@ -108,7 +226,7 @@ func (a *app) exportSession(ctx context.Context, s *store.Store, session store.S
 	}
 	defer os.RemoveAll(dir)
 	plain := filepath.Join(dir, "session.db")
-	copied, err := s.ExportFile(ctx, session.ID, plain, filter)
+	copied, err := export(plain)
 	if err != nil {
 		return err
 	}
@@ -213,6 +331,12 @@ func readRecipients(words []string) ([]age.Recipient, error) {
 // that cannot be written to is left as it is.
 func (a *app) noteAccess(ctx context.Context, s *store.Store, session store.Session, f exportFlags) {
 	what := f.format
+	switch {
+	case f.reveal != "":
+		what = "names revealed"
+	case f.hide:
+		what += ", pseudonymised"
+	}
 	if f.filter != "" {
 		what += " of " + f.filter
 	}

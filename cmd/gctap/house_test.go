@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"capture/stomptap":   {"capture", "capture/link"},
 	"capture/wire":       {"capture"},
 	"capture/brokertest": {},
-	"store":              {"capture", "decode", "decode/flow"},
+	"store":              {"capture", "decode", "decode/flow", "decode/xuc"},
 	"replay":             {"capture", "decode", "decode/flow"},
 	"replay/gcsim":       {"capture", "decode"},
 	"replay/mock":        {"capture", "decode", "decode/flow", "replay"},
