@@ -19,7 +19,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 func (c *comparison) judge(p convPair, pairs []pair) {
 	name := p.name()
 	moved := c.ordered(pairs)
-	late := c.lateOnes(pairs)
+	late := c.lateOnes(pairs, moved)
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(orderOf(a), orderOf(b)) })
 	for _, p := range pairs {
 		switch {
@@ -54,7 +54,7 @@ func (c *comparison) both(name string, p pair, moved, late bool) {
 	}
 	if late {
 		d.Class = Late
-		d.Why = fmt.Sprintf("%s after its %s, on the left %s", round(p.right.latency()), p.right.by.name, round(p.left.latency()))
+		d.Why = fmt.Sprintf("%s after its %s, on the left %s", round(p.right.at-c.partner[p.left.by].at), p.left.by.name, round(p.left.latency()))
 		c.add(d, int64(p.left.place))
 		clean = false
 	} else if moved {
@@ -175,7 +175,7 @@ func (c *comparison) extra(name string, e *entry, pairs []pair) {
 	d := Difference{Class: Extra, Conversation: name, Name: e.name, Right: &e.seq, state: e.state}
 	d.Why = "the left session has no such message in this conversation"
 	if original := c.original(e, pairs); original != nil {
-		d.Class, d.Why = Duplicated, fmt.Sprintf("the same as %d before it", original.right.seq)
+		d.Class, d.Why = Duplicated, fmt.Sprintf("the same as %d", original.right.seq)
 		if original.left != nil {
 			d.Left = &original.left.seq
 		}
@@ -183,13 +183,19 @@ func (c *comparison) extra(name string, e *entry, pairs []pair) {
 	c.add(d, int64(e.place))
 }
 
-// original returns the aligned message that e repeats: the same bytes in the
-// same lane before it, or the message right before it there that is the same
-// but for what is volatile.
+// original returns the aligned message that e repeats: the message right before
+// it in the lane that is the same but for what is volatile, or the same bytes
+// there; which of two equal ones was aligned is chance.
 func (c *comparison) original(e *entry, pairs []pair) *pair {
-	var before, copied *pair
+	var before, copied, after *pair
 	for i, p := range pairs {
-		if p.right == nil || p.right.lane != e.lane || p.right.place >= e.place {
+		if p.right == nil || p.right.lane != e.lane || p.right == e {
+			continue
+		}
+		if p.right.place > e.place {
+			if p.left != nil && string(p.right.body) == string(e.body) && (after == nil || p.right.place < after.right.place) {
+				after = &pairs[i]
+			}
 			continue
 		}
 		if before == nil || p.right.place > before.right.place {
@@ -202,28 +208,33 @@ func (c *comparison) original(e *entry, pairs []pair) *pair {
 	if before != nil && before.left != nil && before.right.key == e.key {
 		return before
 	}
-	return copied
+	return cmp.Or(copied, after)
 }
 
 // lateOnes marks the events that come late. One that only follows another late
-// one of the same command is not late itself.
-func (c *comparison) lateOnes(pairs []pair) map[*entry]bool {
+// one of the same command is not late itself. One that came so late that it
+// stands among the events of a later command is late too, not reordered.
+func (c *comparison) lateOnes(pairs []pair, moved map[*entry]bool) map[*entry]bool {
 	late := map[*entry]bool{}
 	var events []pair
 	for _, p := range pairs {
-		if p.left != nil && p.right != nil && p.left.by != nil && p.right.by != nil && c.partner[p.left.by] == p.right.by {
+		if p.left == nil || p.right == nil || p.left.by == nil {
+			continue
+		}
+		if by := c.partner[p.left.by]; by != nil && (by == p.right.by || moved[p.left]) {
 			events = append(events, p)
 		}
 	}
 	slices.SortFunc(events, func(a, b pair) int { return cmp.Compare(a.right.place, b.right.place) })
 	last := map[*entry]time.Duration{} // by command: when its last late event came
 	for _, p := range events {
-		l, r := p.left.latency(), p.right.latency()
+		by := c.partner[p.left.by]
+		l, r := p.left.latency(), p.right.at-by.at
 		if r <= c.opts.Late || r <= 3*l {
 			continue
 		}
-		before, ok := last[p.right.by]
-		last[p.right.by] = p.right.at
+		before, ok := last[by]
+		last[by] = p.right.at
 		if ok && p.right.at-before <= c.opts.Late {
 			continue
 		}

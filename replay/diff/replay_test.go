@@ -25,7 +25,7 @@ func record(t *testing.T, cfg gcsim.Config) []capture.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shift, err := gcsim.Shift(site)
+	shift, err := gcsim.Shift(cfg.Site)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func masked(records []capture.Record) []capture.Record {
 	return records
 }
 
-// credentials are those of everybody on the site.
-func credentials() replay.Credentials {
+// credentials are those of everybody on a site.
+func credentials(site *gcsim.Site) replay.Credentials {
 	c := replay.Credentials{}
 	for _, p := range site.People {
 		c[p.ID] = replay.Credential{Password: p.Password}
@@ -92,7 +92,7 @@ func play(t *testing.T, recording []capture.Record, cfg gcsim.Config, opts repla
 	link := b.dial()
 	var p played
 	start := time.Now()
-	opts.Credentials = credentials()
+	opts.Credentials = credentials(cfg.Site)
 	opts.Run = "t"
 	opts.Offer = func(d capture.Delivery) {
 		d.Record.Seq = int64(len(p.records) + 1)
@@ -160,7 +160,12 @@ func complete(t *testing.T, p played) {
 // on a race with another.
 func steady(t *testing.T, seed uint64) []capture.Record {
 	t.Helper()
-	cfg := plain(seed)
+	return steadyAt(t, plain(seed))
+}
+
+// steadyAt is steady on a site of one's own.
+func steadyAt(t *testing.T, cfg gcsim.Config) []capture.Record {
+	t.Helper()
 	cfg.DelayMax = 50 * time.Millisecond
 	records := record(t, cfg)
 	start := records[0].CapturedAt.Add(-records[0].Mono)
@@ -196,7 +201,7 @@ func TestReplayOnAnEqualGCIsTheSame(t *testing.T) {
 }
 
 // seeds is how many different runs the slower tests go through.
-const seeds = 8
+const seeds = 50
 
 // TestWithoutStimuliTheReplayStops: nobody calls.
 func TestWithoutStimuliTheReplayStops(t *testing.T) {
