@@ -395,15 +395,20 @@ func sweepStep(ctx context.Context, conn *sql.Conn, id int64) (done bool, err er
 			return false, err
 		}
 	}
+	return true, giveBack(ctx, conn)
+}
+
+// giveBack returns free pages to the file system, inside a write transaction.
+func giveBack(ctx context.Context, conn *sql.Conn) error {
 	// Not Exec: the pragma gives back a page for each row that is read.
 	slots, err := conn.QueryContext(ctx, `PRAGMA incremental_vacuum`)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer slots.Close()
 	for slots.Next() {
 	}
-	return true, slots.Err()
+	return slots.Err()
 }
 
 // nearest returns the names most like ref, at most three.

@@ -39,6 +39,7 @@ func commands() []func(*app) *cobra.Command {
 		importCommand,
 		manCommand,
 		mockCommand,
+		pruneCommand,
 		recordCommand,
 		releaseCommand,
 		replayCommand,
