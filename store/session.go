@@ -45,6 +45,7 @@ type SessionInfo struct {
 	Parent    int64     // the session it was made from; 0: none
 	Note      string    // free text
 	Program   string    // version of gctap that writes it
+	Command   string    // what the recording was asked, in the words of whoever asks
 	StartedAt time.Time // zero: now
 }
 
@@ -96,7 +97,7 @@ func (s *Session) crashGap(until time.Time) capture.Record {
 
 const sessionColumns = `id, name, origin, broker, identity, addresses, host, mode, queues, topics,
 	site_tz, tz_assumed, redacted, parent, note, program, started_at, seen_at, ended_at, end_reason,
-	last_seq, last_mono, commands, events, peers, gaps, notes, lost, sealed, chain, derived`
+	last_seq, last_mono, commands, events, peers, gaps, notes, lost, sealed, chain, derived, command`
 
 // Sessions returns all sessions, oldest first.
 func (s *Store) Sessions(ctx context.Context) ([]Session, error) {
@@ -176,7 +177,7 @@ func scanSession(rows *sql.Rows) (Session, error) {
 	)
 	err := rows.Scan(&s.ID, &s.Name, &s.Origin, &s.Broker, &s.Identity, &addresses, &s.Host, &s.Mode, &queues, &topics,
 		&s.SiteTZ, &s.TZAssumed, &s.Redacted, &parent, &s.Note, &s.Program, &started, &seen, &ended, &s.EndReason,
-		&s.LastSeq, &mono, &s.Commands, &s.Events, &s.Peers, &s.Gaps, &s.Notes, &s.Lost, &s.Sealed, &s.chain, &s.derived)
+		&s.LastSeq, &mono, &s.Commands, &s.Events, &s.Peers, &s.Gaps, &s.Notes, &s.Lost, &s.Sealed, &s.chain, &s.derived, &s.Command)
 	s.Addresses, s.Queues, s.Topics = list(addresses), list(queues), list(topics)
 	s.Parent = parent.Int64
 	s.StartedAt, s.seenAt, s.lastMono = fromNano(started), fromNano(seen), time.Duration(mono)

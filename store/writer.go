@@ -95,10 +95,10 @@ func insertSession(ctx context.Context, conn *sql.Conn, info *SessionInfo, from 
 		return 0, err
 	}
 	res, err := conn.ExecContext(ctx, `INSERT INTO sessions (name, origin, broker, identity, addresses, host, mode, queues, topics,
-		site_tz, tz_assumed, redacted, parent, note, program, started_at, seen_at, end_reason, indexed, chain, derived)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',?,?,?)`,
+		site_tz, tz_assumed, redacted, parent, note, program, started_at, seen_at, end_reason, indexed, chain, derived, command)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'',?,?,?,?)`,
 		info.Name, info.Origin, info.Broker, info.Identity, lines(info.Addresses), info.Host, info.Mode, lines(info.Queues), lines(info.Topics),
-		info.SiteTZ, info.TZAssumed, info.Redacted, orNull(info.Parent), info.Note, info.Program, started, started, indexVersion, from.name, from.derived)
+		info.SiteTZ, info.TZAssumed, info.Redacted, orNull(info.Parent), info.Note, info.Program, started, started, indexVersion, from.name, from.derived, info.Command)
 	if err != nil {
 		return 0, err
 	}
@@ -531,6 +531,11 @@ func (w *Writer) end(ctx context.Context, reason string, at time.Time) error {
 		return explain(w.store.path, err)
 	}
 	w.session, w.chain, w.ended = next, links, true
+	// Whoever copies the file must find the session in it, not in the log
+	// beside it. SQLite does this when its last connection closes, but not when
+	// that is a reader's. Where another writer is busy, that one will do it.
+	var busy, pages, folded int
+	_ = w.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &folded)
 	return nil
 }
 

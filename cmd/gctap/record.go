@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -167,6 +168,16 @@ func checkConsumer(name string) error {
 		return usagef("--consumer %q: give a name without dots, blanks and wildcards; the broker's queue is named by it", name)
 	}
 	return nil
+}
+
+// command is what a durable tap is known by when it is started again: all that
+// decides what is recorded and how. Other modes leave nothing to take up.
+func (f *recordFlags) command() string {
+	if f.mode != string(stomptap.Durable) {
+		return ""
+	}
+	return fmt.Sprintf("durable consumer=%q queues=%q topics=%q filter=%q discovery=%t secrets=%t",
+		f.consumer, f.queues, f.topics, f.filter, !f.noDiscovery, f.keepSecrets)
 }
 
 func joinModes() string {

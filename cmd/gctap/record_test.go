@@ -464,3 +464,70 @@ func TestRecordStoodStill(t *testing.T) {
 		t.Errorf("recorded %+v", all)
 	}
 }
+
+// TestDurableTapsAreKnownByTheirCommandLine: only the same command line takes a
+// session up; a tap of another name, or one that keeps secrets, does not.
+func TestDurableTapsAreKnownByTheirCommandLine(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true, VirtualTopics: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	args := []string{"record", broker.URL(), "--mode", "durable", "--name", "tap"}
+	p := gctap(t, db, args...)
+	p.until("recording session 1, tap,")
+	p.end(syscall.SIGKILL)
+	for i, extra := range [][]string{{"--consumer", "other"}, {"--keep-secrets"}, {"--filter", "seq > 0"}} {
+		p := gctap(t, db, append(args[:4:4], extra...)...)
+		p.until(fmt.Sprintf("recording session %d,", i+2))
+		if code := p.end(os.Interrupt); code != exitOK {
+			t.Errorf("%q: exit %d: %s", extra, code, p.said())
+		}
+	}
+	p = gctap(t, db, args...)
+	p.until("recording session 1, tap,")
+	p.end(os.Interrupt)
+	p = gctap(t, db, args...) // a service that is started again
+	p.until("recording session 5, tap.2,")
+	if code := p.end(os.Interrupt); code != exitOK {
+		t.Errorf("exit %d: %s", code, p.said())
+	}
+	for id, redacted := range map[string]bool{"1": true, "2": true, "3": false, "4": true} {
+		if s, _ := records(t, db, id); s.Redacted != redacted {
+			t.Errorf("session %s: redacted %v", id, s.Redacted)
+		}
+	}
+}
+
+// TestRecordLeavesAWholeFile: the store's file alone holds an ended session,
+// even while somebody reads it.
+func TestRecordLeavesAWholeFile(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	p := gctap(t, db, "record", broker.URL(), "--name", "s")
+	p.until("recording session")
+	conn := dialBroker(t, broker.URL())
+	for i := range 50 {
+		send(t, conn, "queue://Connector1", "MakeCall#1001", fmt.Sprint(i))
+	}
+	waitStored(t, db, "s", 50)
+	reader, session, err := store.OpenSession(t.Context(), db, "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	if _, err := reader.After(t.Context(), session.ID, 0, 10); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.end(os.Interrupt); code != exitOK {
+		t.Errorf("exit %d: %s", code, p.said())
+	}
+	text, err := os.ReadFile(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	if err := os.WriteFile(copied, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, all := records(t, copied, "s"); len(all) != 50 || s.EndedAt == nil {
+		t.Errorf("the copy holds %d records, ended %v", len(all), s.EndedAt)
+	}
+}

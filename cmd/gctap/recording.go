@@ -166,13 +166,33 @@ func (r *recording) session(ctx context.Context, db *store.Store, info store.Ses
 	if err != nil {
 		return nil, nil, err
 	}
-	var w *store.Writer
 	if before.Crashed() && (info.Name == "" || info.Name == before.Name) {
-		w, err = db.Resume(ctx, before.ID)
-	} else {
-		w, err = db.NewSession(ctx, info)
+		w, err := db.Resume(ctx, before.ID)
+		return w, seen, err
 	}
+	// A service that was stopped and is started again with its --name.
+	if info.Name, err = freeName(ctx, db, info.Name); err != nil {
+		return nil, nil, err
+	}
+	w, err := db.NewSession(ctx, info)
 	return w, seen, err
+}
+
+// freeName returns name, or where a session has it name.2, name.3 and so on.
+func freeName(ctx context.Context, db *store.Store, name string) (string, error) {
+	sessions, err := db.Sessions(ctx)
+	if err != nil || name == "" {
+		return name, err
+	}
+	taken := map[string]bool{}
+	for _, s := range sessions {
+		taken[s.Name] = true
+	}
+	free := name
+	for n := 2; taken[free]; n++ {
+		free = fmt.Sprintf("%s.%d", name, n)
+	}
+	return free, nil
 }
 
 func (r *recording) info(peer link.Peer) store.SessionInfo {
@@ -183,14 +203,14 @@ func (r *recording) info(peer link.Peer) store.SessionInfo {
 	return store.SessionInfo{
 		Name: r.flags.name, Origin: r.origin, Broker: r.config.Broker.String(), Identity: peer.Identity,
 		Addresses: []string{peer.Addr}, Host: peer.Host, Mode: r.flags.mode, Queues: r.flags.queues, Topics: r.flags.topics,
-		SiteTZ: zone, TZAssumed: assumed, Redacted: !r.flags.keepSecrets, Program: version,
+		SiteTZ: zone, TZAssumed: assumed, Redacted: !r.flags.keepSecrets, Program: version, Command: r.flags.command(),
 	}
 }
 
 // before returns the last session of the same durable tap, nil where there is
 // none.
 func (r *recording) before(ctx context.Context, db *store.Store, info store.SessionInfo) (*store.Session, error) {
-	if r.flags.mode != string(stomptap.Durable) {
+	if info.Command == "" {
 		return nil, nil
 	}
 	sessions, err := db.Sessions(ctx)
@@ -198,7 +218,7 @@ func (r *recording) before(ctx context.Context, db *store.Store, info store.Sess
 		return nil, err
 	}
 	for _, s := range slices.Backward(sessions) {
-		if s.Mode == info.Mode && s.Broker == info.Broker && slices.Equal(s.Queues, info.Queues) && !s.Live {
+		if s.Command == info.Command && s.Broker == info.Broker && !s.Live {
 			return &s, nil
 		}
 	}
