@@ -151,6 +151,26 @@ func (b *backlog) take(n int) []Delivery {
 	return taken
 }
 
+// each shows every record that waits. Of those in the file only the number is
+// known here; they are shown as records of Others.
+func (b *backlog) each(show func(*Record)) {
+	items := func(all []Delivery) {
+		for i := range all {
+			show(&all[i].Record)
+		}
+	}
+	items(b.head)
+	for _, c := range b.chunks {
+		items(c.items)
+		if c.items == nil {
+			for range c.acks {
+				show(&Record{To: Others})
+			}
+		}
+	}
+	items(b.tail)
+}
+
 // oldest is when the first delivery was captured.
 func (b *backlog) oldest() (time.Time, bool) {
 	switch {
@@ -176,6 +196,7 @@ type spilledRecord struct {
 	Record
 	Typed bool
 	Sent  bool
+	Empty bool // a body that is there and holds nothing
 }
 
 // write puts the chunk's items into the file and returns their size there.
@@ -185,7 +206,7 @@ func (c *chunk) write() (int64, error) {
 	enc := gob.NewEncoder(buffered)
 	for i := range c.items {
 		rec := c.items[i].Record
-		if err := enc.Encode(spilledRecord{rec, rec.JMSType != nil, rec.SentAt != nil}); err != nil {
+		if err := enc.Encode(spilledRecord{rec, rec.JMSType != nil, rec.SentAt != nil, rec.Body != nil && len(rec.Body) == 0}); err != nil {
 			return 0, err
 		}
 	}
@@ -209,6 +230,9 @@ func (c *chunk) read() ([]Delivery, error) {
 		}
 		if s.Sent && s.SentAt == nil {
 			s.SentAt = new(time.Time)
+		}
+		if s.Empty {
+			s.Body = []byte{}
 		}
 		items = append(items, Delivery{Record: s.Record, Ack: ack})
 	}

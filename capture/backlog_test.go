@@ -107,7 +107,7 @@ func TestChunkKeepsEveryField(t *testing.T) {
 		BodyKind: Text, Body: bytes.Repeat([]byte{0, 0xff}, 50), Headers: []Header{{"a", "1"}, {"a", ""}},
 		Masked: []Mask{{Field: "password", Start: 1, End: 4}}, Truncated: 9,
 	}
-	c := &chunk{file: f, items: []Delivery{{Record: full}, {Record: Record{SentAt: &time.Time{}}}, {}}, acks: make([]func(), 3)}
+	c := &chunk{file: f, items: []Delivery{{Record: full}, {Record: Record{SentAt: &time.Time{}, Body: []byte{}}}, {}}, acks: make([]func(), 3)}
 	if c.size, err = c.write(); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,9 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +18,10 @@ const (
 	DefaultMemory = 64 << 20               // bytes of records waiting for the sink
 	DefaultWindow = 100_000                // message-ids remembered to drop doubles
 )
+
+// lostWindow is how many dropped message-ids are remembered, so that their
+// copies do not count again.
+const lostWindow = 10_000
 
 // Others is the line of the ledger for all destinations beyond the first
 // 10,000: what clients name at random must not fill the memory.
@@ -70,6 +76,9 @@ type Recorder struct {
 	changed  map[string]bool // destinations whose ledger is not in the sink yet
 	totals   Status
 	seen     window
+	lost     window // message-ids that were dropped
+	failed   bool   // the sink has; nothing is kept any more
+	unstored int64  // messages that were received and are lost with the sink
 	batchSeq int64
 	mono     time.Duration // of the youngest record
 }
@@ -98,6 +107,7 @@ func NewRecorder(cfg RecorderConfig) *Recorder {
 		ledger:   make(map[string]*Counts),
 		changed:  make(map[string]bool),
 		seen:     newWindow(orDefault(cfg.Window, DefaultWindow)),
+		lost:     newWindow(lostWindow),
 		batchSeq: cfg.LastSeq,
 	}
 	for _, id := range cfg.Seen {
@@ -130,9 +140,21 @@ func (r *Recorder) Offer(d Delivery) {
 	defer r.mu.Unlock()
 	r.clock(&d.Record)
 	r.count(&d.Record, func(c *Counts, s *Status) { c.Received++; s.Received++ })
-	if r.closed || !r.queue.room(&d.Record) {
-		r.drop(&d.Record)
+	again := r.lost.has(d.Record.MessageID)
+	if r.failed && !again {
+		r.lose(&d.Record)
 		return
+	}
+	if r.closed || r.failed || !r.queue.room(&d.Record) {
+		if again {
+			r.count(&d.Record, func(c *Counts, s *Status) { c.Doubled++; s.Doubled++ })
+		} else {
+			r.drop(&d.Record)
+		}
+		return
+	}
+	if again {
+		r.found(&d.Record)
 	}
 	r.flushDropped()
 	r.push(d)
@@ -218,6 +240,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		batch, acks, more := r.next(ctx)
 		if len(batch.Records)+len(batch.Ledger) > 0 {
 			if err := r.cfg.Sink.Write(ctx, batch); err != nil {
+				r.fail(batch, err)
 				return err
 			}
 			r.committed(batch)
@@ -337,6 +360,61 @@ func (r *Recorder) committed(b Batch) {
 	}
 }
 
+// A Shortfall is the error of a sink that has kept the first records of a batch
+// all the same.
+type Shortfall struct {
+	Kept int
+	Err  error
+}
+
+func (e *Shortfall) Error() string { return e.Err.Error() }
+func (e *Shortfall) Unwrap() error { return e.Err }
+
+// fail brings the ledger up to date when the sink has failed: what it did not
+// keep of the batch, and all that waits, is lost.
+func (r *Recorder) fail(b Batch, err error) {
+	kept := 0
+	if short, ok := errors.AsType[*Shortfall](err); ok {
+		kept = short.Kept
+	}
+	r.committed(Batch{Records: b.Records[:kept]})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = true
+	for i := range b.Records[kept:] {
+		if rec := &b.Records[kept+i]; rec.Direction != GapRow {
+			r.count(rec, func(c *Counts, _ *Status) { c.Stored-- })
+			r.lose(rec)
+		}
+	}
+	r.queue.each(func(rec *Record) {
+		if rec.Direction != GapRow && rec.Direction != ackOnly {
+			r.lose(rec)
+		}
+	})
+}
+
+func (r *Recorder) lose(rec *Record) {
+	r.count(rec, func(c *Counts, s *Status) { c.Lost++; s.Lost++ })
+	r.unstored++
+	if rec.MessageID != "" {
+		r.lost.add(rec.MessageID)
+	}
+}
+
+// Unstored is, after Run has failed, how many messages were received and are
+// not in the sink, and the whole ledger with them. A broker that keeps messages
+// until they are acknowledged delivers those of its queues again.
+func (r *Recorder) Unstored() (int64, []Counts) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ledger []Counts
+	for _, dest := range slices.Sorted(maps.Keys(r.ledger)) {
+		ledger = append(ledger, *r.ledger[dest])
+	}
+	return r.unstored, ledger
+}
+
 // The methods below are called with r.mu held.
 
 // clock sets Mono, which never runs back whatever the wall clock does.
@@ -387,6 +465,21 @@ func (r *Recorder) drop(rec *Record) {
 	}
 	r.dropped.To = rec.CapturedAt
 	*r.dropped.Lost++
+	if rec.MessageID != "" {
+		r.lost.add(rec.MessageID)
+	}
+}
+
+// found takes back the loss of a message of which a further copy has come and
+// is kept. A gap row that is on its way already says one too many.
+func (r *Recorder) found(rec *Record) {
+	r.count(rec, func(c *Counts, s *Status) { c.Lost--; c.Doubled++; s.Lost--; s.Doubled++ })
+	if r.dropped == nil {
+		return
+	}
+	if *r.dropped.Lost--; *r.dropped.Lost == 0 {
+		r.dropped = nil
+	}
 }
 
 // flushDropped puts the row of a gap that has ended into the queue, over the

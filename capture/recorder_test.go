@@ -290,3 +290,64 @@ func TestLedgerIsBounded(t *testing.T) {
 		t.Errorf("%d lines count %d, %d of them under %s", len(sink.ledger), foreign, sink.ledger[Others].Foreign, Others)
 	}
 }
+
+// TestCopiesOfDroppedMessagesAreLostOnce: nearly every message comes twice.
+func TestCopiesOfDroppedMessagesAreLostOnce(t *testing.T) {
+	sink := &memorySink{hold: make(chan struct{})}
+	r, err := record(t, RecorderConfig{Sink: sink, Memory: 10 * 600}, func(r *Recorder) {
+		for i := range 40 {
+			r.Offer(message(fmt.Sprint(i), "topic://a"))
+			r.Offer(message(fmt.Sprint(i), "topic://a"))
+		}
+		close(sink.hold)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := sink.ledger["topic://a"]
+	if c.Lost == 0 || c.Stored+c.Lost != 40 || c.Doubled != 40 || c.Received != 80 {
+		t.Errorf("ledger %+v", c)
+	}
+	gap, ok := sink.records[len(sink.records)-1].Gap()
+	if !ok || *gap.Lost != c.Lost || r.Status().Lost != c.Lost {
+		t.Errorf("gap %+v, status %+v, ledger %+v", gap, r.Status(), c)
+	}
+}
+
+func TestACopyMakesGoodALoss(t *testing.T) {
+	r := NewRecorder(RecorderConfig{Sink: &memorySink{}, Memory: 600})
+	r.Offer(message("1", "topic://a"))
+	r.Offer(message("2", "topic://a")) // no room
+	r.mu.Lock()
+	r.queue.next()
+	r.queue.take(1)
+	r.mu.Unlock()
+	r.Offer(message("2", "topic://a"))
+	if s := r.Status(); s.Lost != 0 || s.Waiting != 1 || s.Received != 3 || r.dropped != nil {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestLedgerAddsUpWhenTheSinkFails: of a batch that was kept in part, and of
+// what waited behind it, every message is in one column.
+func TestLedgerAddsUpWhenTheSinkFails(t *testing.T) {
+	sink := &memorySink{fail: &Shortfall{Kept: 13, Err: errors.New("full")}}
+	r, err := record(t, RecorderConfig{Sink: sink, Batch: 40}, func(r *Recorder) {
+		for i := range 100 {
+			r.Offer(message(fmt.Sprint(i), fmt.Sprint("topic://", i%2)))
+		}
+	})
+	if err == nil {
+		t.Fatal("the sink did not fail")
+	}
+	lost, ledger := r.Unstored()
+	var all Counts
+	for _, c := range ledger {
+		all.Received += c.Received
+		all.Stored += c.Stored
+		all.Lost += c.Lost
+	}
+	if all.Stored != 13 || all.Lost != lost || all.Received != all.Stored+all.Lost || r.Status().Stored != 13 {
+		t.Errorf("ledger %+v, lost %d, status %+v", all, lost, r.Status())
+	}
+}

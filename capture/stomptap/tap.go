@@ -107,6 +107,7 @@ type Tap struct {
 	foreign  map[string]bool // topics that had their 100 messages
 	wildcard bool
 	topics   map[string]func() error // topics subscribed to, and how to end that
+	queues   map[string]func() error // queues, the same
 	detached time.Time               // zero: attached
 	via      Mode                    // the mode by which commands came; empty before
 	first    time.Time
@@ -131,6 +132,7 @@ func New(cfg Config, rec Recorder) *Tap {
 		known:    map[string]bool{},
 		held:     map[string][]capture.Delivery{},
 		topics:   map[string]func() error{},
+		queues:   map[string]func() error{},
 		foreign:  map[string]bool{},
 		wildcard: !cfg.NoDiscover,
 	}
@@ -231,12 +233,17 @@ func (t *Tap) subscribe(dest string, individual bool) error {
 	cancel, err := t.conn.Subscribe(t.ctx, capture.Subscription{
 		Destination: dest, Individual: individual, Prefetch: prefetch, Pending: pending,
 	}, t.deliver)
-	if err == nil && !individual {
-		t.mu.Lock()
-		t.topics[dest] = cancel
-		t.mu.Unlock()
+	if err != nil {
+		return err
 	}
-	return err
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if individual {
+		t.queues[dest] = cancel
+	} else {
+		t.topics[dest] = cancel
+	}
+	return nil
 }
 
 // Detach ends the subscriptions to topics, so that the broker holds nothing for
@@ -254,12 +261,19 @@ func (t *Tap) Detach(now time.Time) error {
 	return errors.Join(errs...)
 }
 
-// Attach subscribes again to what Detach left.
+// Attach subscribes again to what Detach left, and anew to the queues: what was
+// dropped of theirs is not acknowledged, and the broker delivers it again.
 func (t *Tap) Attach(now time.Time) error {
 	t.mu.Lock()
 	from, topics := t.detached, slices.Sorted(maps.Keys(t.topics))
+	queues := maps.Clone(t.queues)
 	t.detached = time.Time{}
 	t.mu.Unlock()
+	for dest, cancel := range queues {
+		if err := errors.Join(cancel(), t.subscribe(dest, true)); err != nil {
+			return fmt.Errorf("subscribing to %s: %w", dest, err)
+		}
+	}
 	for _, dest := range topics {
 		if err := t.subscribe(dest, false); err != nil {
 			return fmt.Errorf("subscribing to %s: %w", dest, err)
@@ -296,12 +310,15 @@ func (t *Tap) browse(ctx context.Context, queue string) {
 }
 
 func (t *Tap) browseOnce(ctx context.Context, queue string) error {
-	end := make(chan struct{})
+	end := make(chan struct{}, 1)
 	cancel, err := t.conn.Subscribe(ctx, capture.Subscription{
 		Destination: queue, Browse: true, Prefetch: prefetch, Pending: pending,
 	}, func(d capture.Delivery) {
 		if link.BrowseEnd(&d.Record) {
-			close(end)
+			select {
+			case end <- struct{}{}:
+			default: // a second browse, after a lost connection
+			}
 			return
 		}
 		t.deliver(d)
@@ -367,7 +384,7 @@ func (t *Tap) Blind(now time.Time, patience time.Duration) (string, bool) {
 	}
 	queues := strings.Join(t.cfg.Queues, ", ")
 	if t.cfg.Mode == Events {
-		return "commands are not visible: mode events leaves them out", true
+		return "commands are not visible: mode events leaves them out, as asked", true
 	}
 	return fmt.Sprintf("commands are not visible: the broker makes no copies of queue %s, so only events are recorded; "+
 		"it needs a mirrored or composite queue: 'gctap help record' prints the exact lines", queues), true
@@ -378,8 +395,15 @@ func (t *Tap) deliver(d capture.Delivery) {
 	rec := &d.Record
 	source, isCopy := t.copies[rec.To]
 	switch {
-	case isCopy:
+	case isCopy && t.records(source.via):
 		t.command(d, source)
+	case isCopy:
+		t.meet(rec)
+		t.rec.Foreign(rec.To)
+	case t.isKnown(rec.To):
+		rec.Direction = capture.Event
+		rec.Via = string(Events)
+		t.event(d)
 	case rec.To == peerTopic:
 		rec.Direction = capture.Peer
 		rec.Via = string(Events)
@@ -395,17 +419,41 @@ func (t *Tap) deliver(d capture.Delivery) {
 	}
 }
 
+// records reports whether copies that come in a way are recorded in the tap's
+// mode: those it asked for, and behind a durable tap's queue the topic that
+// feeds it.
+func (t *Tap) records(via Mode) bool {
+	switch t.cfg.Mode {
+	case Auto:
+		return via == Mirror || via == Composite
+	case Durable:
+		return via == Durable || via == Mirror
+	}
+	return via == t.cfg.Mode
+}
+
+// meet takes note of the client topics that a command names.
+func (t *Tap) meet(rec *capture.Record) {
+	rec.Direction = capture.Command
+	for _, topic := range t.cfg.Handshake(rec) {
+		t.name("topic://" + topic)
+	}
+}
+
+func (t *Tap) isKnown(dest string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.known[dest]
+}
+
 func (t *Tap) command(d capture.Delivery, source copyOf) {
 	rec := &d.Record
-	rec.Direction = capture.Command
 	rec.Via = string(source.via)
 	if rec.To != source.queue {
 		rec.Headers = append(rec.Headers, capture.Header{Name: "amq.destination", Value: rec.To})
 		rec.To = source.queue
 	}
-	for _, topic := range t.cfg.Handshake(rec) {
-		t.name("topic://" + topic)
-	}
+	t.meet(rec)
 	t.mu.Lock()
 	if t.via == "" {
 		t.via = source.via
@@ -422,8 +470,8 @@ func (t *Tap) otherMirror(dest string) {
 	seen := t.foreign[dest]
 	remember(t.foreign, dest)
 	t.mu.Unlock()
-	if !seen {
-		queue := strings.TrimPrefix(dest, mirrorTopic)
+	queue := strings.TrimPrefix(dest, mirrorTopic)
+	if !seen && !strings.HasPrefix(queue, "Consumer.") { // a durable tap's queue is mirrored in its turn
 		t.cfg.Say(fmt.Sprintf("queue %s is mirrored too and is not recorded; --queue %s records it", queue, queue))
 	}
 	t.rec.Foreign(dest)
@@ -433,9 +481,7 @@ func (t *Tap) otherMirror(dest string) {
 // turn out to be GC's, and counts any other.
 func (t *Tap) event(d capture.Delivery) {
 	dest := d.Record.To
-	t.mu.Lock()
-	known := t.known[dest]
-	t.mu.Unlock()
+	known := t.isKnown(dest)
 	if !known && t.cfg.IsEvent(&d.Record) {
 		t.name(dest)
 		known = true

@@ -36,7 +36,6 @@ type guardedSink struct {
 	every   time.Duration // between attempts
 
 	since time.Time // the disk is full; zero: it is not
-	lost  int64     // records of the last batch that did not fit
 }
 
 func (g *guardedSink) Write(ctx context.Context, b capture.Batch) error {
@@ -54,8 +53,7 @@ func (g *guardedSink) Write(ctx context.Context, b capture.Batch) error {
 		g.say.line("%v", spareErr)
 	}
 	g.reserve.free()
-	g.lost = g.fit(ctx, b)
-	return err
+	return &capture.Shortfall{Kept: g.fit(ctx, b), Err: err}
 }
 
 // waitForRoom tries again until the batch fits or the recording is to end.
@@ -75,19 +73,18 @@ func (g *guardedSink) waitForRoom(ctx context.Context, b capture.Batch, err erro
 	}
 }
 
-// fit stores as many of the batch's first records as there is room for and
-// returns how many are lost. They are not acknowledged to the broker; one that
-// it sends again is known by its message-id.
-func (g *guardedSink) fit(ctx context.Context, b capture.Batch) (lost int64) {
-	records := b.Records
-	for n := len(records); n > 0; n = min(n, len(records)) {
-		if g.sink.Write(ctx, capture.Batch{Records: records[:n], Ledger: b.Ledger}) == nil {
-			records = records[n:]
+// fit stores as many of the batch's first records as there is room for, and
+// returns how many. They are not acknowledged to the broker; one that it sends
+// again is known by its message-id. The ledger comes with the last row.
+func (g *guardedSink) fit(ctx context.Context, b capture.Batch) (kept int) {
+	for n := len(b.Records); n > 0; n = min(n, len(b.Records)-kept) {
+		if g.sink.Write(ctx, capture.Batch{Records: b.Records[kept : kept+n]}) == nil {
+			kept += n
 		} else {
 			n /= 2
 		}
 	}
-	return int64(len(records))
+	return kept
 }
 
 // A reserve is room on the disk that is there when no other is: most of it for

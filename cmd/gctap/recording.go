@@ -454,11 +454,11 @@ func title(s store.Session) string {
 // received and could not be stored.
 func (r *recording) unstored(ctx context.Context, rec *capture.Recorder) {
 	r.sink.reserve.freeLast()
-	lost := r.sink.lost + int64(rec.Status().Waiting)
+	lost, ledger := rec.Unstored()
 	gap := capture.Gap{From: r.sink.since, To: time.Now(), Reason: capture.GapStopped, Lost: &lost}
 	row := gap.Record()
 	row.Mono = max(0, gap.To.Sub(r.keep.current().StartedAt))
-	if err := r.keep.Write(ctx, capture.Batch{Records: []capture.Record{row}}); err != nil {
+	if err := r.keep.Write(ctx, capture.Batch{Records: []capture.Record{row}, Ledger: ledger}); err != nil {
 		r.say.line("%d messages were received and not stored, and there was no room to say so in the session: %v", lost, err)
 	}
 }
