@@ -26,7 +26,7 @@ func (f *brokerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.tls.CertFile, "cert-file", "", "PEM file of our certificate, where the broker asks for one")
 	flags.StringVar(&f.tls.KeyFile, "key-file", "", "PEM file of its key")
 	flags.StringVar(&f.tls.ServerName, "server-name", "", "name in the broker's certificate, where it is not the host's")
-	flags.DurationVar(&f.heartbeat, "heartbeat", 0, "heartbeat to ask for (default 10s)")
+	flags.DurationVar(&f.heartbeat, "heartbeat", 0, "heartbeat to ask for (default 10s; negative: none)")
 	flags.DurationVar(&f.probe, "probe", 0, "test a quiet connection this often, where the broker sends no heartbeats (default 30s)")
 }
 

@@ -258,7 +258,7 @@ func (d *demonstration) play(ctx context.Context) ([]gcsim.Deviation, error) {
 	args := []string{"replay", d.incident, "--to", lab.broker.URL(), "--credentials", credentials,
 		"--stimulus", "sim", "--name", d.replay, "--allow-source", "--look", "200ms", "--timeout", "3s"}
 	d.say("$ gctap %s", strings.Join(args, " "))
-	d.say("(--allow-source because site and lab are one machine here)")
+	d.say("(--allow-source because site and lab are one machine here; both are gone when the demo ends, and so is the password file)")
 	if err := d.gctap(ctx, prefixed(d.Out), args...); err != nil && !errors.Is(err, incomplete) {
 		return nil, err
 	}
@@ -343,9 +343,18 @@ func plantedDeviations(planted []gcsim.Deviation) []string {
 func (d *demonstration) further() {
 	d.step("Look further")
 	for _, command := range []string{"view " + d.incident, "show " + d.incident + " --json", "diff " + d.incident + " " + d.replay + " --format json"} {
-		d.say("$ gctap --db %s %s", d.db, command)
+		d.say("$ %s --db %s %s", program(), d.db, command)
 	}
-	d.say("$ gctap explain State")
+	d.say("$ %s explain State", program())
+}
+
+// program is how this program can be called again: `go run` builds it into a
+// folder that is gone afterwards.
+func program() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./cmd/gctap"
+	}
+	return os.Args[0]
 }
 
 // gctap runs a command of this program as a user would.

@@ -53,7 +53,7 @@ Modes, which say how commands are seen; every mode sees the events:
   composite  the topic gctap.QUEUE
   durable    the queue Consumer.NAME.VirtualTopic.Mirror.QUEUE: the broker keeps
              commands while the tap is away, until the queue is read or deleted
-  events     no commands
+  events     no commands, even where the broker copies them
   browse     looks at GC's queue every second; misses what GC takes in between
   consume    takes the commands away from GC; needs --i-know-this-steals-commands
 
@@ -118,6 +118,16 @@ func (f *recordFlags) check() error {
 	}
 	if f.onFull != onFullStop && f.onFull != onFullWait {
 		return usagef("--on-full %s: it is stop or wait", f.onFull)
+	}
+	for name, d := range map[string]time.Duration{
+		"duration": f.duration, "probe": f.broker.probe, "part-age": f.parts.age, "keep": f.parts.keep, "ring": f.ring.before, "after": f.ring.after,
+	} {
+		if d < 0 {
+			return usagef("--%s %s: a time is not negative", name, d)
+		}
+	}
+	if slices.Contains(f.topics, "") {
+		return usagef("--topic is empty: give the name of a client's topic")
 	}
 	for _, queue := range f.queues {
 		if strings.ContainsAny(queue, "*>") || queue == "" {

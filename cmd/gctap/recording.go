@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gctap/capture"
@@ -39,7 +40,9 @@ type recording struct {
 	ready  func() // told once everything is subscribed; may be nil
 	sink   *guardedSink
 	keep   keeper
-	began  time.Time     // to tap
+	began  time.Time      // to tap
+	moves  sync.WaitGroup // of the tap away from its topics and back
+	moving atomic.Bool
 	filter *store.Filter // nil: everything is kept
 
 	mu  sync.Mutex
@@ -51,6 +54,9 @@ func (r *recording) run(ctx context.Context, db *store.Store) error {
 	r.config.Reconnect = true
 	r.config.OnState = r.onState
 	conn, err := link.Open(ctx, r.config)
+	if errors.Is(context.Cause(ctx), errDuration) {
+		return fmt.Errorf("connect to %s: no answer within --duration", r.config.Broker)
+	}
 	if err != nil {
 		return err
 	}
@@ -75,6 +81,7 @@ func (r *recording) run(ctx context.Context, db *store.Store) error {
 		running, err = r.wait(ctx, conn, rec, stored)
 	}
 	conn.Close() // nothing is delivered from here on
+	r.moves.Wait()
 	r.tap.End(time.Now())
 	r.tap.Close()
 	rec.Close()
@@ -325,9 +332,7 @@ func (r *recording) wait(ctx context.Context, conn *link.Conn, rec *capture.Reco
 		case err := <-stored:
 			return false, err
 		case <-tick.C:
-			if err := w.tick(time.Now()); err != nil {
-				return true, err
-			}
+			w.tick(time.Now())
 		}
 	}
 }
@@ -343,12 +348,10 @@ type watch struct {
 	toldLog bool // that the write-ahead log grows
 }
 
-func (w *watch) tick(now time.Time) error {
+func (w *watch) tick(now time.Time) {
 	s := w.rec.Status()
 	w.stoodStill(now)
-	if err := w.keepUp(s, now); err != nil {
-		return err
-	}
+	w.keepUp(s, now)
 	w.watchLog()
 	line := liveLine(s)
 	if why, blind := w.tap.Blind(now, blindAfter); blind {
@@ -359,7 +362,6 @@ func (w *watch) tick(now time.Time) error {
 		line += "; commands are not visible"
 	}
 	w.say.status(line)
-	return nil
 }
 
 // watchLog says once when the write-ahead log beside the store has grown:
@@ -386,19 +388,29 @@ func (w *watch) stoodStill(now time.Time) {
 	w.say.line("the program stood still for %s; messages may be missing", now.Round(0).Sub(from.Round(0)).Round(time.Second))
 }
 
-// keepUp detaches the tap from topics while it cannot keep up.
-func (w *watch) keepUp(s capture.Status, now time.Time) error {
+// keepUp detaches the tap from topics while it cannot keep up. The broker is
+// asked beside this loop: it may take its time to answer.
+func (w *watch) keepUp(s capture.Status, now time.Time) {
 	dropping := s.Lost > w.lost
 	w.lost = s.Lost
 	switch {
+	case w.moving.Load():
 	case dropping && !w.tap.Detached():
-		w.say.line("the store cannot keep up: reading of topics is suspended until it has")
-		return w.tap.Detach(now)
+		w.move("the store cannot keep up: reading of topics is suspended until it has", func() error { return w.tap.Detach(now) })
 	case w.tap.Detached() && s.Waiting < caughtUp:
-		w.say.line("the store has caught up: topics are read again")
-		return w.tap.Attach(now)
+		w.move("the store has caught up: topics are read again", func() error { return w.tap.Attach(now) })
 	}
-	return nil
+}
+
+func (w *watch) move(why string, ask func() error) {
+	w.say.line("%s", why)
+	w.moving.Store(true)
+	w.moves.Go(func() {
+		if err := ask(); err != nil {
+			w.say.line("%v", err)
+		}
+		w.moving.Store(false)
+	})
 }
 
 func liveLine(s capture.Status) string {

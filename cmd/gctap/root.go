@@ -4,6 +4,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -66,10 +68,36 @@ func newRoot(io stdio) *cobra.Command {
 	root.SetErr(io.Err)
 	root.PersistentFlags().StringVar(&a.db, "db", defaultDB(), "the store (default $GCTAP_DB)")
 	root.PersistentFlags().StringVar(&a.color, "color", "auto", "auto, always or never; NO_COLOR is honoured")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; `%s --help` lists the flags", err, cmd.CommandPath())
+	})
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains([]string{"auto", "always", "never"}, a.color) {
+			return usagef("--color %s: it is auto, always or never", a.color)
+		}
+		return nil
+	}
+	root.SetHelpCommand(helpCommand(root))
 	for _, command := range commands() {
 		root.AddCommand(command(a))
 	}
 	return root
+}
+
+// helpCommand is cobra's, but an unknown topic is a mistake.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("help %s: no such command; `gctap help` lists them", strings.Join(args, " "))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // defaultDB is $GCTAP_DB, else gctap.db in the user's data folder.
