@@ -25,8 +25,13 @@ var shiftSite = gcsim.NewSite(5)
 
 func startLaboratory(t *testing.T, seed uint64, faults ...string) laboratory {
 	t.Helper()
+	return startLaboratoryOf(t, shiftSite, seed, faults...)
+}
+
+func startLaboratoryOf(t *testing.T, site *gcsim.Site, seed uint64, faults ...string) laboratory {
+	t.Helper()
 	b := startBroker(t, brokertest.Options{Mirror: true})
-	cfg := gcsim.Config{Site: shiftSite, Seed: seed, DelayMax: 10 * time.Millisecond, AnswerTime: 20 * time.Millisecond,
+	cfg := gcsim.Config{Site: site, Seed: seed, DelayMax: 10 * time.Millisecond, AnswerTime: 20 * time.Millisecond,
 		Camp: 5 * time.Second, Faults: faults}
 	gc, err := gcsim.Serve(t.Context(), dialBroker(t, b.URL()), "", cfg, nil)
 	if err != nil {
@@ -40,10 +45,15 @@ func startLaboratory(t *testing.T, seed uint64, faults ...string) laboratory {
 // has.
 func recordShift(t *testing.T, db string) {
 	t.Helper()
-	lab := startLaboratory(t, 1)
+	recordShiftOf(t, shiftSite, db)
+}
+
+func recordShiftOf(t *testing.T, site *gcsim.Site, db string) {
+	t.Helper()
+	lab := startLaboratoryOf(t, site, 1)
 	p := gctap(t, db, "record", lab.URL(), "--name", "incident")
 	p.until("recording session")
-	shift, err := gcsim.Shift(shiftSite)
+	shift, err := gcsim.Shift(site)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +70,13 @@ func recordShift(t *testing.T, db string) {
 // credentialsFile has the passwords of everybody on the site.
 func credentialsFile(t *testing.T, dir string) (file string, secrets []string) {
 	t.Helper()
+	return credentialsFileOf(t, shiftSite, dir)
+}
+
+func credentialsFileOf(t *testing.T, site *gcsim.Site, dir string) (file string, secrets []string) {
+	t.Helper()
 	var b strings.Builder
-	for _, p := range shiftSite.People {
+	for _, p := range site.People {
 		fmt.Fprintf(&b, "%s,%s\n", p.ID, p.Password)
 		secrets = append(secrets, p.Password)
 	}

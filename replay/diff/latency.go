@@ -34,6 +34,20 @@ func (f Figures) MarshalJSON() ([]byte, error) {
 	}{f.N, ms(f.P50), ms(f.P95), ms(f.P99), ms(f.Max)})
 }
 
+// UnmarshalJSON reads what MarshalJSON writes.
+func (f *Figures) UnmarshalJSON(text []byte) error {
+	var in struct {
+		N                  int
+		P50, P95, P99, Max float64
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	d := func(ms float64) time.Duration { return time.Duration(math.Round(ms*1000)) * time.Microsecond }
+	*f = Figures{in.N, d(in.P50), d(in.P95), d(in.P99), d(in.Max)}
+	return nil
+}
+
 // samples are the latencies of one command.
 type samples struct{ left, right []time.Duration }
 

@@ -1,6 +1,7 @@
 package diff_test
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"iter"
@@ -183,5 +184,21 @@ func TestTheTwoFormatsOfACall(t *testing.T) {
 	r := compare(t, left, right("Pause", "OTHER_IN"), diff.Options{})
 	if len(r.Differences) != 2 || r.Differences[0].Fields[0].Field != "label" && r.Differences[1].Fields[0].Field != "label" {
 		t.Errorf("%s", text(r))
+	}
+}
+
+// TestReportReadsBack: what WriteJSON wrote can be read again.
+func TestReportReadsBack(t *testing.T) {
+	r := compare(t, wobbly(t, "Lunch", "1500ms > Refresh#1001", "-1"), wobbly(t, "Pause", "1500ms > Refresh#1001", "0"), diff.Options{})
+	var b, again strings.Builder
+	if err := r.WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var back diff.Report
+	if err := json.Unmarshal([]byte(b.String()), &back); err != nil {
+		t.Fatal(err)
+	}
+	if err := back.WriteJSON(&again); err != nil || again.String() != b.String() || len(back.Latency) == 0 {
+		t.Errorf("%v\n%s\n%s", err, b.String(), again.String())
 	}
 }
