@@ -16,7 +16,7 @@ const (
 	DefaultDelay  = 200 * time.Millisecond // a record is committed at most this late …
 	DefaultBatch  = 500                    // … or with this many others, whichever is first
 	DefaultMemory = 64 << 20               // bytes of records waiting for the sink
-	DefaultWindow = 100_000                // message-ids remembered to drop doubles
+	DefaultWindow = 50_000                 // message-ids remembered to drop doubles
 )
 
 // lostWindow is how many dropped message-ids are remembered, so that their
@@ -516,8 +516,10 @@ func newWindow(size int) window {
 	return window{
 		size:  size,
 		seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
-		old:   map[[2]uint64]struct{}{},
-		new:   map[[2]uint64]struct{}{},
+		// Both at their full size from the start: what a recorder needs after
+		// weeks it needs at once.
+		old: make(map[[2]uint64]struct{}, size),
+		new: make(map[[2]uint64]struct{}, size),
 	}
 }
 
@@ -536,7 +538,8 @@ func (w *window) has(id string) bool {
 // add remembers id.
 func (w *window) add(id string) {
 	if len(w.new) >= w.size {
-		w.old, w.new = w.new, make(map[[2]uint64]struct{}, w.size)
+		clear(w.old)
+		w.old, w.new = w.new, w.old
 	}
 	w.new[w.key(id)] = struct{}{}
 }

@@ -303,8 +303,11 @@ func (r *replaying) safe(ctx context.Context, config link.Config, conn *link.Con
 			return fmt.Errorf("replay into %s refused: %s; --allow-source sends there all the same", config.Broker, why)
 		}
 	}
-	if r.flags.allowLive || r.flags.look <= 0 {
+	if r.flags.allowLive {
 		return nil
+	}
+	if r.flags.look <= 0 {
+		return usagef("--look %s does not listen for live agents at all: if that is meant, say --allow-live", r.flags.look)
 	}
 	r.say.line("listening for %s whether agents are at work on %s", r.flags.look, config.Broker)
 	var own []string

@@ -271,7 +271,8 @@ func (c *comparison) report() *Report {
 		r.Ignored = append(r.Ignored, Ignored{rule, n, c.why(rule)})
 	}
 	slices.SortFunc(r.Ignored, func(a, b Ignored) int { return cmp.Compare(a.Rule, b.Rule) })
-	r.Incomplete = c.left.gaps+c.right.gaps+len(c.right.stops)+len(c.left.stops) > 0
+	nothing := r.Left.Messages+r.Right.Messages == 0 // two empty recordings prove nothing
+	r.Incomplete = nothing || c.left.gaps+c.right.gaps+len(c.right.stops)+len(c.left.stops) > 0
 	r.Verdict = Same
 	regressed := slices.ContainsFunc(r.Latency, func(l Latency) bool { return l.Regressed })
 	switch {
