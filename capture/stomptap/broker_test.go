@@ -70,6 +70,7 @@ func (s *site) send(t *testing.T, l *link.Conn, to, typ, body string) {
 type tape struct {
 	mu   sync.Mutex
 	rows []string
+	ids  []string // message-ids
 	came *sync.Cond
 }
 
@@ -88,6 +89,7 @@ func (tp *tape) Write(_ context.Context, b capture.Batch) error {
 			row = "gap " + gap.Reason
 		}
 		tp.rows = append(tp.rows, row)
+		tp.ids = append(tp.ids, r.MessageID)
 	}
 	tp.came.Broadcast()
 	return nil
@@ -246,7 +248,8 @@ func TestDurableMissesNothingWhileAway(t *testing.T) {
 	first.tape.until(1)
 	first.stop()
 	s.send(t, s.client, "queue://Connector1", "MakeReady#1001", "2") // nobody taps
-	second := startTap(t, s, stomptap.Durable)
+	// What the first tap could not acknowledge any more comes again.
+	second := startTap(t, s, stomptap.Durable, first.tape.ids...)
 	s.send(t, s.client, "queue://Connector1", "MakeReady#1001", "3")
 	var bodies []string
 	for _, row := range append(first.tape.until(1), second.tape.until(2)...) {
