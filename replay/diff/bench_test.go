@@ -2,6 +2,7 @@ package diff_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -13,7 +14,11 @@ import (
 // BenchmarkCompare compares two runs of 100 agents; beside it stands what
 // decoding both sides once takes, to which it is held.
 func BenchmarkCompare(b *testing.B) {
-	for _, calls := range []int{6, 60} {
+	sizes := []int{6, 60}
+	if os.Getenv("GCTAP_SLOW") != "" {
+		sizes = append(sizes, 670) // a million messages a side
+	}
+	for _, calls := range sizes {
 		w := newWorld(1, 1, 300*time.Millisecond)
 		left := w.session(days(100, calls))
 		w.run = "b"
