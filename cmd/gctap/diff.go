@@ -152,25 +152,26 @@ func diffSessions(ctx context.Context, a *app, left, right string, f diffFlags) 
 		return err
 	}
 	defer r.Close()
-	return compareSessions(ctx, a, l, ls, r, rs, f)
+	_, err = compareSessions(ctx, a, l, ls, r, rs, f)
+	return err
 }
 
 // compareSessions compares two sessions, prints the report and ends with the
-// verdict's status.
-func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Session, r *store.Store, rs store.Session, f diffFlags) error {
+// verdict's status. The report is there whenever the comparison came about.
+func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Session, r *store.Store, rs store.Session, f diffFlags) (*diff.Report, error) {
 	opts, err := f.options()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	opts.Left, opts.Right = diff.Name{Session: ls.ID, Name: ls.Name}, diff.Name{Session: rs.ID, Name: rs.Name}
 	closeNoise, err := f.addNoise(ctx, a, &opts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer closeNoise()
 	found, err := diff.Compare(l.Records(ctx, ls.ID, 1), r.Records(ctx, rs.ID, 1), opts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	switch f.format {
 	case "json":
@@ -183,15 +184,15 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 		err = found.WriteText(printableWriter{a.Out})
 	}
 	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
+		return found, fmt.Errorf("write the report: %w", err)
 	}
 	switch found.Verdict {
 	case diff.Different:
-		return negative
+		return found, negative
 	case diff.Incomplete:
-		return incomplete
+		return found, incomplete
 	}
-	return nil
+	return found, nil
 }
 
 // writeComparison writes the page that report makes of a comparison.

@@ -19,6 +19,7 @@ import (
 	"gctap/capture/link"
 	"gctap/decode"
 	"gctap/replay"
+	"gctap/replay/diff"
 	"gctap/replay/gcsim"
 	"gctap/store"
 )
@@ -43,6 +44,8 @@ type replayFlags struct {
 	allowGaps   bool
 	noSource    bool
 	diff        bool
+	skipIdle    time.Duration
+	receipt     string
 	diffFlags   diffFlags
 }
 
@@ -90,6 +93,8 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.credentials, "credentials", "", "file of agent,password[,extension] lines")
 	flags.StringVar(&f.stimulus, "stimulus", "none", "none or sim")
 	flags.StringVar(&f.onUnmapped, "on-unmapped", string(replay.StopConversation), "what to do when an id is not known: stop its conversation, skip the command, fail")
+	flags.DurationVar(&f.skipIdle, "skip-idle", 0, "shorten stretches in which nothing is due to this")
+	flags.StringVar(&f.receipt, "receipt", "", "write what was played, and with --diff the verdict, to this file as JSON")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
 	flags.BoolVar(&f.json, "json", false, "with --dry-run: one object a line")
 	flags.DurationVar(&f.look, "look", 3*time.Second, "listen this long for live agents on the target")
@@ -165,6 +170,9 @@ func replaySession(ctx context.Context, a *app, ref string, f *replayFlags) erro
 	plan, err := replay.BuildPlan(from.Records(ctx, source.ID, 1), replay.PlanOptions{})
 	if err != nil {
 		return err
+	}
+	if f.skipIdle > 0 {
+		plan.SkipIdle(f.skipIdle)
 	}
 	if f.dryRun {
 		if f.json {
@@ -287,7 +295,11 @@ func (r *replaying) run(ctx context.Context) error {
 		return err
 	}
 	if r.flags.diff {
-		return r.compare(ctx, db, session.Session())
+		found, err := r.compare(ctx, db, session.Session())
+		return errors.Join(err, r.receipt(ctx, result, db, session.Session(), found))
+	}
+	if err := r.receipt(ctx, result, db, session.Session(), nil); err != nil {
+		return err
 	}
 	if !result.Complete() || r.plan.Gaps > 0 {
 		return incomplete
@@ -471,6 +483,6 @@ func (r *replaying) summary(result *replay.Result, s store.Session) {
 }
 
 // compare goes on to diff.
-func (r *replaying) compare(ctx context.Context, db *store.Store, s store.Session) error {
+func (r *replaying) compare(ctx context.Context, db *store.Store, s store.Session) (*diff.Report, error) {
 	return compareSessions(ctx, r.app, r.from, r.source, db, s, r.flags.diffFlags)
 }
