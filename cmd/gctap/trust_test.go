@@ -23,9 +23,11 @@ import (
 // that take long run where $GCTAP_SLOW is set, as in CI.
 
 // startActiveMQ starts a real broker, or skips the test where there is none;
-// in CI, where there must be one, it fails.
+// in CI, where there must be one, it fails. With $GCTAP_JSON_JARS it has the
+// optional jars on its class path with which it sends advisories.
 func startActiveMQ(t testing.TB, o brokertest.Options) *brokertest.Broker {
 	t.Helper()
+	o.JSONJars = o.JSONJars || os.Getenv("GCTAP_JSON_JARS") != ""
 	b, err := brokertest.StartActiveMQ(t.Context(), o)
 	if errors.Is(err, brokertest.ErrNoActiveMQ) && os.Getenv("GCTAP_REQUIRE_ACTIVEMQ") == "" {
 		t.Skip(err)
