@@ -9,7 +9,7 @@ import (
 
 // cacheLimit bounds how many names either cache holds; a full one starts
 // afresh and asks the database again.
-const cacheLimit = 1 << 12
+const cacheLimit = 1 << 11
 
 // A dictionary gives texts their numbers while a session is written.
 type dictionary struct {

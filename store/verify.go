@@ -1,10 +1,10 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -302,10 +302,10 @@ func (v *verifier) page(ctx context.Context, to int64) ([]verifiedRecord, error)
 		r := &list[i]
 		r.seq = page[i].Seq
 		r.rh, v.buf = hashRecord(v.buf, &page[i].Record, r.seq)
-		switch stored := hashes[r.seq]; {
-		case len(stored) == 0:
+		switch {
+		case i >= len(hashes) || hashes[i].seq != r.seq || !hashes[i].there:
 			r.err = broken(r.seq, "it was added: it has no hash")
-		case !bytes.Equal(stored, r.rh[:]):
+		case hashes[i].rh != r.rh:
 			r.err = broken(r.seq, "it was changed: its hash does not fit")
 		}
 	}
@@ -331,20 +331,29 @@ func (v *verifier) unreadable(ctx context.Context, low, high int64, cause error)
 	return cause
 }
 
-func (v *verifier) hashes(ctx context.Context, low, high int64) (map[int64][]byte, error) {
-	rows, err := v.store.db.QueryContext(ctx, `SELECT id, rh FROM records WHERE id > ? AND id <= ?`, low, high)
+// A storedHash is what stands in a record's column rh.
+type storedHash struct {
+	seq   int64
+	rh    digest
+	there bool
+}
+
+func (v *verifier) hashes(ctx context.Context, low, high int64) ([]storedHash, error) {
+	rows, err := v.store.db.QueryContext(ctx, `SELECT id, rh FROM records WHERE id > ? AND id <= ? ORDER BY id`, low, high)
 	if err != nil {
 		return nil, explain(v.store.path, err)
 	}
 	defer rows.Close()
-	hashes := map[int64][]byte{}
+	hashes := make([]storedHash, 0, pageRows)
 	for rows.Next() {
 		var id int64
-		var rh []byte
+		var rh sql.RawBytes
 		if err := rows.Scan(&id, &rh); err != nil {
 			return nil, explain(v.store.path, err)
 		}
-		hashes[id&maxSeq] = rh
+		h := storedHash{seq: id & maxSeq, there: len(rh) == sha256.Size}
+		copy(h.rh[:], rh)
+		hashes = append(hashes, h)
 	}
 	return hashes, explain(v.store.path, rows.Err())
 }
