@@ -48,6 +48,7 @@ func (k *Masker) Mask(in Input) (out Input, masks []Mask) {
 	found := findSecrets(jmsType, text, in.Direction)
 	k.mu.RLock()
 	body := k.known.find(found.body, text)
+	body = k.known.findEscaped(body, text)
 	typ := k.known.find(nil, jmsType)
 	k.mu.RUnlock()
 	for _, s := range found.learn {
@@ -85,7 +86,7 @@ func (k *Masker) Learn(secret string) {
 // passcode, token and secret, a password in front of a host name, and every
 // secret seen before.
 func (k *Masker) Text(s string) string {
-	list := addressSecrets(s, true)
+	list := addressSecrets(s, true, textStops)
 	k.mu.RLock()
 	list = k.known.find(list, s)
 	k.mu.RUnlock()
@@ -133,25 +134,54 @@ const quotedMask = `"***"`
 
 // nameRegions fills in the fields of regions that have none.
 func nameRegions(in Input, body, typ []region) {
-	var m *Message
-	name := func(r *region, inType bool, fallback string) {
+	open := func(r region) bool { return r.field == "" && !r.whole }
+	if !slices.ContainsFunc(body, open) && !slices.ContainsFunc(typ, open) {
+		return
+	}
+	m := Decode(in, Options{Limit: max(len(in.Body), 1)})
+	places := m.Places()
+	nameFrom(places, body, false, "body")
+	nameFrom(places, typ, true, "type")
+}
+
+// nameFrom walks beside the regions, which are in order: the innermost place
+// that holds a region's first byte names it.
+func nameFrom(all []Place, list []region, inType bool, fallback string) {
+	var places []Place
+	for _, p := range all {
+		if p.InType == inType && p.Start < p.End {
+			places = append(places, p)
+		}
+	}
+	slices.SortStableFunc(places, func(a, b Place) int {
+		if a.Start != b.Start {
+			return a.Start - b.Start
+		}
+		return b.End - a.End
+	})
+	var around []Place // those that hold the place reached, the innermost last
+	for i := range list {
+		r := &list[i]
+		for len(places) > 0 && places[0].Start <= r.start {
+			around = append(outOf(around, places[0].Start), places[0])
+			places = places[1:]
+		}
+		around = outOf(around, r.start)
 		if r.field != "" || r.whole {
-			return
+			continue
 		}
-		if m == nil {
-			d := Decode(in, Options{Limit: max(len(in.Body), 1)})
-			m = &d
-		}
-		if r.field = m.FieldAt(r.start, inType); r.field == "" {
-			r.field = fallback
+		if r.field = fallback; len(around) > 0 {
+			r.field = around[len(around)-1].Path
 		}
 	}
-	for i := range body {
-		name(&body[i], false, "body")
+}
+
+// outOf leaves the places that end before at.
+func outOf(around []Place, at int) []Place {
+	for len(around) > 0 && around[len(around)-1].End <= at {
+		around = around[:len(around)-1]
 	}
-	for i := range typ {
-		name(&typ[i], true, "type")
-	}
+	return around
 }
 
 // secretsOf is what findSecrets finds in a message.
@@ -169,19 +199,36 @@ func findSecrets(jmsType, body string, way Direction) secretsOf {
 	if jmsType != "" {
 		f.command(jmsType, body, 0, way != FromGC)
 	}
-	if len(f.body) > 0 {
-		return f
-	}
-	if beginsJSON(body) {
+	switch {
+	case beginsJSON(body):
 		f.json(body)
-	} else {
+	case len(f.body) == 0:
 		f.agentState(body)
+		fallthrough
+	default:
+		f.addresses(body, textStops)
 	}
-	if len(f.body) == 0 && strings.Contains(body, "://") {
-		f.addresses(body)
-	}
-	slices.SortFunc(f.body, func(a, b region) int { return a.start - b.start })
+	f.body = apart(f.body)
 	return f
+}
+
+// apart puts regions in order and makes one of those that overlap.
+func apart(list []region) []region {
+	slices.SortStableFunc(list, func(a, b region) int {
+		if a.start != b.start {
+			return a.start - b.start
+		}
+		return b.end - a.end
+	})
+	out := list[:0]
+	for _, r := range list {
+		if n := len(out); n > 0 && r.start < out[n-1].end {
+			out[n-1].end = max(out[n-1].end, r.end)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // whole masks a body whose secret cannot be told from the rest.
@@ -270,12 +317,10 @@ func (f *secretsOf) learnLike(like, body string) {
 // nearSecret returns which word of secret commands an unknown word contains or
 // is within two letters of, "" for none.
 func nearSecret(word string) string {
-	if len(word) > 256 {
-		word = word[:256]
-	}
 	word = strings.ToLower(word)
+	letters := []rune(word[:min(len(word), 64)]) // longer ones are further off
 	for _, w := range [...]string{"login", "logon", "connect", "password"} {
-		if strings.Contains(word, w) || distance(word, w) <= 2 {
+		if strings.Contains(word, w) || distance(letters, []rune(w)) <= 2 {
 			return w
 		}
 	}
@@ -283,7 +328,7 @@ func nearSecret(word string) string {
 }
 
 // distance is the number of letters to insert, delete or change.
-func distance(a, b string) int {
+func distance(a, b []rune) int {
 	if len(a)-len(b) > 2 || len(b)-len(a) > 2 {
 		return 3
 	}
@@ -346,16 +391,27 @@ func (f *secretsOf) json(body string) {
 	if !ok || skipSpace(body, end) != len(body) {
 		if holdsSecretWord(body) {
 			f.whole(body, 0)
+		} else {
+			f.addresses(body, textStops)
 		}
 		return
 	}
-	f.rest(body, list)
+	bodies := f.rest(body, list)
 	for i := start; i < end; i++ {
 		if body[i] != '"' {
 			continue
 		}
 		from := i
 		i, _ = skipString(body, i)
+		if len(bodies) > 0 && from >= int(bodies[0].start) { // masked by rest
+			if from == int(bodies[0].start) {
+				i--
+				bodies = bodies[1:]
+				continue
+			}
+			bodies = bodies[1:]
+		}
+		f.stringAddresses(body, span{int32(from), int32(i)})
 		colon := skipSpace(body, i)
 		if colon == len(body) || body[colon] != ':' || !xuc.Secret(strings.ToLower(unquote(body[from+1:i-1]))) {
 			i--
@@ -365,6 +421,27 @@ func (f *secretsOf) json(body string) {
 		i, _ = skipValue(body, value)
 		f.jsonValue(body, span{int32(value), int32(i)})
 		i--
+	}
+}
+
+// stringAddresses masks the secrets in an address that a JSON string holds.
+func (f *secretsOf) stringAddresses(body string, s span) {
+	if !mayHoldAddress(s.of(body)) {
+		return
+	}
+	outer := source{text: body}
+	src := outer.quotedSource(s)
+	var inner secretsOf
+	inner.addresses(src.text, stringStops)
+	f.take(&inner, &src)
+}
+
+// take adds what was found in a part of the body.
+func (f *secretsOf) take(inner *secretsOf, src *source) {
+	f.learn = append(f.learn, inner.learn...)
+	for _, r := range inner.body {
+		r.start, r.end = int(src.place(int32(r.start))), int(src.place(int32(r.end)))
+		f.body = append(f.body, r)
 	}
 }
 
@@ -378,14 +455,19 @@ func (f *secretsOf) jsonValue(body string, s span) {
 	if raw[0] == '"' {
 		r = region{start: r.start + 1, end: r.end - 1, with: masked}
 		f.learn = append(f.learn, unquote(raw[1:len(raw)-1]))
+	} else if raw[0] == '-' || digit(raw[0]) {
+		f.learn = append(f.learn, raw)
 	}
 	f.body = append(f.body, r)
 }
 
-// rest masks data.body of a REST envelope. Keys that come again are none the
-// less looked at: whichever counts, nothing is to be left in clear.
-func (f *secretsOf) rest(body string, list []member) {
-	var words, texts []span
+// rest masks data.body of a REST envelope and returns the strings that it has
+// dealt with. Keys that come again are none the less looked at: whichever
+// counts, nothing is to be left in clear, and where more than one word has a
+// password each body is hidden as a whole.
+func (f *secretsOf) rest(body string, list []member) (done []span) {
+	var words []string
+	var texts []span
 	for _, data := range list {
 		if data.key != "data" || body[data.value.start] != '{' {
 			continue
@@ -394,32 +476,45 @@ func (f *secretsOf) rest(body string, list []member) {
 		for _, m := range inner {
 			switch {
 			case m.key == "type" && body[m.value.start] == '"':
-				words = append(words, m.value)
+				words = append(words, unquote(inside(m.value).of(body)))
 			case m.key == "body":
 				texts = append(texts, m.value)
 			}
 		}
 	}
-	if len(words) > 1 {
-		words = slices.DeleteFunc(words, func(w span) bool { return !secretWord(unquote(inside(w).of(body))) })
-	}
-	if len(words) == 0 {
-		return
-	}
+	words = slices.DeleteFunc(words, func(w string) bool { return !secretWord(w) })
 	outer := source{text: body}
 	for _, text := range texts {
 		src := outer.restBody(text)
-		var inner secretsOf
-		inner.command(unquote(inside(words[0]).of(body)), src.text, 0, true)
+		inner := restSecrets(words, src.text)
+		if src.flags&valueQuoted != 0 {
+			inner.addresses(src.text, stringStops)
+			done = append(done, text)
+			f.take(&inner, &src)
+			continue
+		}
 		f.learn = append(f.learn, inner.learn...)
-		for _, r := range inner.body {
-			r.start, r.end = int(src.place(int32(r.start))), int(src.place(int32(r.end)))
-			if src.flags&valueQuoted == 0 {
-				r.start, r.end, r.with = int(text.start), int(text.end), quotedMask
-			}
+		if len(inner.body) > 0 {
+			r := inner.body[0]
+			r.start, r.end, r.with = int(text.start), int(text.end), quotedMask
 			f.body = append(f.body, r)
 		}
 	}
+	return done
+}
+
+// restSecrets finds the password in a REST body by the words that it may belong
+// to.
+func restSecrets(words []string, body string) secretsOf {
+	var f secretsOf
+	for _, w := range words {
+		f.command(w, body, 0, true)
+	}
+	if len(words) > 1 && body != "" {
+		f.body = nil
+		f.whole(body, 0)
+	}
+	return f
 }
 
 // secretWord reports whether a JMSType is that of a command with a password.
@@ -440,25 +535,57 @@ func holdsSecretWord(body string) bool {
 	return false
 }
 
-// addresses masks secrets in web addresses that a body holds.
-func (f *secretsOf) addresses(body string) {
-	for _, r := range addressSecrets(body, false) {
-		f.body = append(f.body, r)
-		f.learn = append(f.learn, body[r.start:r.end])
+// Where the value of a secret in an address ends: in a text, where tokens and
+// pieces do; in a JSON string nothing but the address ends it. A ',' may be part
+// of a password.
+const (
+	textStops   = "&#|\"' \t\r\n<>"
+	stringStops = "&\"' \t\r\n<>"
+)
+
+// mayHoldAddress is a quick look that finds no address in most texts.
+func mayHoldAddress(text string) bool {
+	return strings.IndexByte(text, '=') >= 0 && strings.ContainsAny(text, `?&\`) || strings.Contains(text, ":/") || strings.Contains(text, `:\`)
+}
+
+// addresses masks secrets in web addresses that a text holds, outside of what
+// is masked already. A separator in front of that stays.
+func (f *secretsOf) addresses(text, stops string) {
+	if !mayHoldAddress(text) {
+		return
 	}
+	at := 0
+	within := func(end int) {
+		for _, r := range addressSecrets(text[at:end], false, stops) {
+			r.start, r.end = r.start+at, r.end+at
+			f.body = append(f.body, r)
+			f.learn = append(f.learn, text[r.start:r.end])
+		}
+	}
+	for _, r := range slices.Clone(f.body) {
+		end := max(at, r.start)
+		if end > at && (text[end-1] == argSep || text[end-1] == tokenSep) {
+			end--
+		}
+		within(end)
+		at = max(at, r.end)
+	}
+	within(len(text))
 }
 
 // addressSecrets finds name=value with one of the secret names, behind ? or &;
 // in any text also name:value, and the password of user:password@host.
-func addressSecrets(s string, anyText bool) []region {
+func addressSecrets(s string, anyText bool, stops string) []region {
 	var list []region
 	for i := 0; i < len(s); i++ {
 		r, ok := region{}, false
 		switch c := s[i]; {
 		case c == ':' && strings.HasPrefix(s[i:], "://"):
 			r, ok = userInfo(s, i+3)
+		case c == ':' && strings.HasPrefix(s[i:], `:\/\/`): // in JSON that is cut
+			r, ok = userInfo(s, i+5)
 		case c == '=' || anyText && c == ':':
-			r, ok = namedSecret(s, i, anyText)
+			r, ok = namedSecret(s, i, anyText, stops)
 		}
 		if ok {
 			list = append(list, r)
@@ -470,7 +597,7 @@ func addressSecrets(s string, anyText bool) []region {
 
 // namedSecret finds the value of a secret name, which ends at the separator
 // s[i].
-func namedSecret(s string, i int, anyText bool) (region, bool) {
+func namedSecret(s string, i int, anyText bool, stops string) (region, bool) {
 	end := i
 	for anyText && end > 0 && (blank(s[end-1]) || s[end-1] == '"') {
 		end--
@@ -488,7 +615,7 @@ func namedSecret(s string, i int, anyText bool) (region, bool) {
 		start++
 	}
 	end = start
-	for end < len(s) && strings.IndexByte("&#|,;\"' \t\r\n<>", s[end]) < 0 {
+	for end < len(s) && strings.IndexByte(stops, s[end]) < 0 {
 		end++
 	}
 	return region{start: start, end: end, with: masked}, end > start
@@ -508,11 +635,18 @@ func userInfo(s string, i int) (region, bool) {
 	return region{}, false
 }
 
+// mostSecrets is how many secrets are remembered; the oldest is forgotten.
+const mostSecrets = 10_000
+
 // A secretSet holds secrets of 4 bytes or more and finds them in one pass.
 type secretSet struct {
-	byStart map[[4]byte][]string // the longest first
+	byStart map[[4]byte][]string // in order: tokens all begin alike
 	first   [256]bool
+	age     []string // oldest at next, once there are mostSecrets
+	next    int
 }
+
+func (k *secretSet) empty() bool { return len(k.byStart) == 0 }
 
 func (k *secretSet) learn(s string) {
 	if len(s) < 4 || s == masked {
@@ -520,22 +654,39 @@ func (k *secretSet) learn(s string) {
 	}
 	start := [4]byte([]byte(s[:4]))
 	list := k.byStart[start]
-	if slices.Contains(list, s) {
+	i, found := slices.BinarySearch(list, s)
+	if found {
 		return
 	}
 	if k.byStart == nil {
 		k.byStart = make(map[[4]byte][]string)
 	}
-	list = append(slices.Clone(list), s)
-	slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) })
-	k.byStart[start] = list
+	k.byStart[start] = slices.Insert(list, i, s)
 	k.first[s[0]] = true
+	if len(k.age) < mostSecrets {
+		k.age = append(k.age, s)
+		return
+	}
+	k.forget(k.age[k.next])
+	k.age[k.next] = s
+	k.next = (k.next + 1) % mostSecrets
+}
+
+func (k *secretSet) forget(s string) {
+	start := [4]byte([]byte(s[:4]))
+	list := k.byStart[start]
+	if i, found := slices.BinarySearch(list, s); found {
+		list = slices.Delete(list, i, i+1)
+	}
+	if k.byStart[start] = list; len(list) == 0 {
+		delete(k.byStart, start)
+	}
 }
 
 // find returns the regions given and those of the secrets in text that do not
 // touch them, in order.
 func (k *secretSet) find(given []region, text string) []region {
-	if len(k.byStart) == 0 {
+	if k.empty() {
 		return given
 	}
 	var list []region
@@ -558,17 +709,70 @@ func (k *secretSet) find(given []region, text string) []region {
 	return append(list, given...)
 }
 
+// findEscaped adds the secrets that JSON strings spell with escapes.
+func (k *secretSet) findEscaped(given []region, body string) []region {
+	if k.empty() || !beginsJSON(body) || strings.IndexByte(body, '\\') < 0 {
+		return given
+	}
+	n := len(given)
+	outer := source{text: body}
+	for i := 0; i < len(body); i++ {
+		if body[i] != '"' {
+			continue
+		}
+		end, ok := skipString(body, i)
+		if !ok {
+			break
+		}
+		s := span{int32(i), int32(end)}
+		if i = end - 1; strings.IndexByte(s.of(body), '\\') < 0 {
+			continue
+		}
+		src := outer.quotedSource(s)
+		for _, r := range k.find(nil, src.text) {
+			r.start, r.end = int(src.place(int32(r.start))), int(src.place(int32(r.end)))
+			given = append(given, r)
+		}
+	}
+	if len(given) == n {
+		return given
+	}
+	return apart(given)
+}
+
 // at returns the length of the longest secret that text begins with.
 func (k *secretSet) at(text string) int {
 	if len(text) < 4 || !k.first[text[0]] {
 		return 0
 	}
-	for _, s := range k.byStart[[4]byte{text[0], text[1], text[2], text[3]}] {
-		if strings.HasPrefix(text, s) {
-			return len(s)
+	list := k.byStart[[4]byte{text[0], text[1], text[2], text[3]}]
+	for len(list) > 0 {
+		i, found := slices.BinarySearch(list, text)
+		if found {
+			return len(text)
 		}
+		if i == 0 {
+			break
+		}
+		near := list[i-1] // what text begins with is this, or shorter and before it
+		n := common(near, text)
+		if n == len(near) {
+			return n
+		}
+		list, text = list[:i-1], text[:n]
 	}
 	return 0
+}
+
+// common returns how many bytes two texts have in common at their beginning.
+func common(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
 }
 
 // Masked returns the message as it reads once its secrets are masked as a

@@ -3,6 +3,7 @@ package decode_test
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -50,6 +51,19 @@ var maskCases = []struct {
 	{"null is no secret", rest(`{"claz":"web","token":null,"secret":""}`), `{"claz":"web","token":null,"secret":""}`, nil},
 	{"cut JSON with such a word", rest(`{"data":{"type":"Login#1","body":"hunt`), "***", []decode.Mask{{Start: 0, End: 3}}},
 	{"cut JSON without", event(`{"type":"State","state":"RE`), `{"type":"State","state":"RE`, nil},
+	{"REST, an object with a secret key", rest(`{"data":{"type":"Login#1","body":{"password":"hunter2"}}}`), `{"data":{"type":"Login#1","body":"***"}}`, []decode.Mask{{Start: 34, End: 37}}},
+	{"REST, a list with an address", rest(`{"data":{"type":"Login#1","body":["/x?token=hunter2"]}}`), `{"data":{"type":"Login#1","body":"***"}}`, []decode.Mask{{Start: 34, End: 37}}},
+	{"REST, secret words twice", rest(`{"data":{"type":"Login#1","body":"hunter2,1","type":"Connect#1"}}`), `{"data":{"type":"Login#1","body":"***","type":"Connect#1"}}`, []decode.Mask{{Start: 34, End: 37}}},
+	{"REST, an address beside", rest(`{"data":{"type":"Login#1","body":"hunter2,3001","sessionUrl":"http://h/s?token=hunter3"}}`), `{"data":{"type":"Login#1","body":"***,3001","sessionUrl":"http://h/s?token=***"}}`, []decode.Mask{{Field: "password", Start: 34, End: 37}, {Field: "sessionUrl", Start: 75, End: 78}}},
+	{"xuc, an address beside", rest(`{"claz":"web","command":"x","password":"hunter2","url":"wss://h/a?token=hunter3"}`), `{"claz":"web","command":"x","password":"***","url":"wss://h/a?token=***"}`, []decode.Mask{{Field: "password", Start: 40, End: 43}, {Field: "url", Start: 68, End: 71}}},
+	{"connect with an address", command("Connect#1", "ws://h?token=hunter2,hunter3"), "ws://h?token=***,***", []decode.Mask{{Field: "clientDestination", Start: 13, End: 16}, {Field: "password", Start: 17, End: 20}}},
+	{"REST connect with an address", rest(`{"data":{"type":"Connect#1","body":"ws://h?token=hunter2\u002chunter3"}}`), `{"data":{"type":"Connect#1","body":"ws://h?token=***\u002c***"}}`, []decode.Mask{{Field: "clientDestination", Start: 49, End: 52}, {Field: "password", Start: 58, End: 61}}},
+	{"an address with escapes", event(`{"type":"X","u":"https:\/\/h\/a?a=1\u0026token=hunter2","v":"ws:\/\/u:hunter3@h"}`), `{"type":"X","u":"https:\/\/h\/a?a=1\u0026token=***","v":"ws:\/\/u:***@h"}`, []decode.Mask{{Field: "u", Start: 47, End: 50}, {Field: "v", Start: 66, End: 69}}},
+	{"an address without host", event(`{"type":"X","u":"/gc/events?token=hunter2"}`), `{"type":"X","u":"/gc/events?token=***"}`, []decode.Mask{{Field: "u", Start: 34, End: 37}}},
+	{"a comma in an address", event(`{"type":"X","u":"/a?password=hun,ter2&b=1"}`), `{"type":"X","u":"/a?password=***&b=1"}`, []decode.Mask{{Field: "u", Start: 29, End: 32}}},
+	{"cut JSON with an address", event(`{"type":"X","u":"ws:\/\/u:hunter2@h`), `{"type":"X","u":"ws:\/\/u:***@h`, []decode.Mask{{Field: "body", Start: 26, End: 29}}},
+	{"a long word", command(strings.Repeat("x", 300)+"login#1", "hunter2,3001"), "***", []decode.Mask{{Start: 0, End: 3}}},
+	{"two letters off, not ASCII", command("Löğin#1", "hunter2,3001"), "***", []decode.Mask{{Start: 0, End: 3}}},
 	{"address in a call variable", event("1#NewInboundCall#2#url=wss://u:hunter2@x/cti?a=1&token=hunter3|b=c#DialogID:1"), "1#NewInboundCall#2#url=wss://u:***@x/cti?a=1&token=***|b=c#DialogID:1", []decode.Mask{{Field: "callVariables.url", Start: 31, End: 34}, {Field: "callVariables.url", Start: 51, End: 54}}},
 }
 
@@ -151,5 +165,41 @@ func TestMaskText(t *testing.T) {
 		if got := decode.NewMasker().Text(test.in); got != test.want {
 			t.Errorf("%q is %q, want %q", test.in, got, test.want)
 		}
+	}
+}
+
+// Numbers are secrets too, and a secret is found in any spelling that JSON has
+// for it.
+func TestMaskerSpellings(t *testing.T) {
+	k := decode.NewMasker()
+	k.Mask(rest(`{"claz":"web","command":"x","password":12345678}`))
+	k.Mask(rest(`{"claz":"web","command":"x","password":"pa/ss"}`))
+	tests := []struct{ in, want string }{
+		{`{"type":"X","a":"is 12345678"}`, `{"type":"X","a":"is ***"}`},
+		{`{"type":"X","a":"a pa\/ss, p\u0061/ss, pa/ss"}`, `{"type":"X","a":"a ***, ***, ***"}`},
+		{`{"type":"X","a":"\"","b":"pa/ss"}`, `{"type":"X","a":"\"","b":"***"}`},
+	}
+	for _, test := range tests {
+		if out, _ := k.Mask(event(test.in)); string(out.Body) != test.want {
+			t.Errorf("%s is masked %s, want %s", test.in, out.Body, test.want)
+		}
+	}
+}
+
+// Of secrets that begin alike the longest is found, and of very many the oldest
+// are forgotten.
+func TestMaskerManySecrets(t *testing.T) {
+	k := decode.NewMasker()
+	for _, s := range []string{"eyJh", "eyJhbGci.b", "eyJhbGci.bcd", "eyJhbGci.a"} {
+		k.Learn(s)
+	}
+	if got := k.Text("x eyJhbGci.bc eyJhbGci.bcd eyJhz"); got != "x ***c *** ***z" {
+		t.Errorf("%q", got)
+	}
+	for i := range 10_000 {
+		k.Learn("eyJhbGci-" + strconv.Itoa(i) + ".")
+	}
+	if got := k.Text("eyJhbGci.a eyJhbGci-0. eyJhbGci-9999."); got != "eyJhbGci.a *** ***" {
+		t.Errorf("%q", got)
 	}
 }
