@@ -457,6 +457,7 @@ func TestKeyTableIsSound(t *testing.T) {
 
 // TestRealStore is the list over a store's pages, as the program has it.
 func TestRealStore(t *testing.T) {
+	t.Setenv("GCTAP_KEY", filepath.Join(t.TempDir(), "signing.key"))
 	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "gctap.db"), store.Record)
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,7 @@ func day(extra int) (records []capture.Record) {
 func session(t testing.TB, records []capture.Record, info store.SessionInfo) (*store.Store, store.Session) {
 	t.Helper()
 	ctx := context.Background()
+	t.Setenv("GCTAP_KEY", filepath.Join(t.TempDir(), "signing.key"))
 	s, err := store.Open(ctx, filepath.Join(t.TempDir(), "t.db"), store.Record)
 	if err != nil {
 		t.Fatal(err)
