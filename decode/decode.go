@@ -47,6 +47,9 @@ func Decode(in Input, o Options) Message {
 	if large {
 		d.src = body
 		d.note(TooLarge, "", "over the limit of what is decoded", 0)
+		if head := headText(m.raw); !utf8.ValidString(m.raw) {
+			body = fromWindows1252(head)
+		}
 	} else if !utf8.ValidString(m.raw) {
 		d.src = body
 		d.note(BadEncoding, "", "not UTF-8, read as Windows-1252", int32(invalidAt(m.raw)))
@@ -65,6 +68,19 @@ func Decode(in Input, o Options) Message {
 	m.Findings = d.notes.sorted()
 	m.Omitted = d.notes.omitted
 	return d.m
+}
+
+// headText is the part of a text event that the name and the agent stand in.
+func headText(raw string) string {
+	end := 0
+	for range 3 {
+		i := strings.IndexByte(raw[end:], tokenSep)
+		if i < 0 {
+			return raw
+		}
+		end += i + 1
+	}
+	return raw[:end]
 }
 
 // limit is the greatest body decoded; places are 32 bit.
@@ -113,10 +129,11 @@ type decoder struct {
 	src   source
 	notes notebook
 	trail
-	hash   hashing
-	hashed bool    // an event: values may hold an escaped '#'
-	joined bool    // the value being read was realigned: a '#' in it is unescaped
-	slab   []Field // parts of lists and records are cut from it
+	hash    hashing
+	hashed  bool    // an event: values may hold an escaped '#'
+	joined  bool    // the value being read was realigned: a '#' in it is unescaped
+	closing bool    // and it is part of a record: empty tokens in it are skipped
+	slab    []Field // parts of lists and records are cut from it
 }
 
 // add gives a finding about the field being read, at a place in the text

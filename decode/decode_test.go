@@ -354,3 +354,31 @@ func TestLookups(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// In a record that a '#' cut, the empty tokens go before an escaped '#' is
+// restored.
+func TestHashesInRecords(t *testing.T) {
+	tests := []struct{ body, want string }{
+		{"1#Phonebooks#name:a00100011#b,type:GLOBAL,id:1", "a##b"},
+		{"1#Phonebooks#name:a#00100011b,type:GLOBAL,id:1", "a##b"},
+		{"1#Phonebooks#name:a# #b,type:GLOBAL,id:1", "a#b"},
+	}
+	for _, test := range tests {
+		m := decode.Decode(event(test.body), decode.Options{})
+		v, _ := m.Get(m.Fields[0].Name + "[0].name")
+		if v.Text != test.want || !m.Has(decode.UnescapedHash) {
+			t.Errorf("%s: %q, want %q; findings %v", test.body, v.Text, test.want, m.Findings)
+		}
+	}
+}
+
+// Too large and not UTF-8: name and agent are read as Windows-1252.
+func TestLargeAndNotUTF8(t *testing.T) {
+	in := event("\xe41\x80#Gr\xfc\xdfe#x#" + strings.Repeat("y", 100) + "\xff")
+	m := decode.Decode(in, decode.Options{Limit: 50})
+	if m.Agent != "ä1€" || m.Name != "Grüße" || !m.Has(decode.TooLarge) || len(m.Fields) > 0 {
+		t.Errorf("agent %q, name %q, findings %v", m.Agent, m.Name, m.Findings)
+	}
+	checkSame(t, in, &m)
+	checkPlaces(t, in, &m)
+}

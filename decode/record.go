@@ -228,9 +228,10 @@ func (d *decoder) unhashExtra(r *recordReader) {
 // recordValue reads a value of a record, which may hold a '#' that shifted the
 // tokens.
 func (d *decoder) recordValue(v *Value, arg *Arg, s span) {
+	cut := d.joined && strings.IndexByte(s.of(d.src.text), tokenSep) >= 0
+	d.closing = cut
 	d.scalar(v, arg, s)
-	if d.joined && strings.IndexByte(s.of(d.src.text), tokenSep) >= 0 {
-		v.Text = closeHashes(v.Text)
+	if d.closing = false; cut {
 		d.add(UnescapedHash, "a # inside it shifted the tokens", s.start)
 	}
 }

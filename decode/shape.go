@@ -104,6 +104,9 @@ func (d *decoder) scalar(v *Value, arg *Arg, tok span) {
 	if s.start == s.end {
 		return
 	}
+	if d.closing {
+		v.Text = closeHashes(v.Text)
+	}
 	switch {
 	case arg.Values != nil:
 		d.check(arg.Values, v.Text, s.start)
