@@ -624,23 +624,48 @@ func (m *Message) checked(in Input) (Input, error) {
 // difference returns the path of the first field that differs. The order of
 // fields counts for nothing; a number is the same as its text.
 func difference(prefix string, want, got []Field) (path string, differ bool) {
+	wanted, read := finder{fields: want}, finder{fields: got}
 	for i := range want {
 		w := &want[i]
 		at := below(prefix, w.Name)
-		g, ok := direct(got, w.Name)
-		if !ok {
+		g := read.find(w.Name, i)
+		if g < 0 {
 			return at, true
 		}
-		if p, differ := differValue(at, w.Value, g); differ {
+		if p, differ := differValue(at, w.Value, got[g].Value); differ {
 			return p, true
 		}
 	}
 	for i := range got {
-		if _, ok := direct(want, got[i].Name); !ok {
+		if wanted.find(got[i].Name, i) < 0 {
 			return below(prefix, got[i].Name), true
 		}
 	}
 	return "", false
+}
+
+// A finder finds fields by name: at the index where they are expected, or in a
+// map that is made when one is not there.
+type finder struct {
+	fields []Field
+	index  map[string]int
+}
+
+// find returns where the field is, -1 when there is none.
+func (f *finder) find(name string, expected int) int {
+	if expected < len(f.fields) && f.fields[expected].Name == name {
+		return expected
+	}
+	if f.index == nil {
+		f.index = make(map[string]int, len(f.fields))
+		for i := range f.fields {
+			f.index[f.fields[i].Name] = i
+		}
+	}
+	if i, ok := f.index[name]; ok {
+		return i
+	}
+	return -1
 }
 
 func below(prefix, name string) string {

@@ -44,6 +44,70 @@ var hostileShapes = []hostileShape{
 	{"one name", "", "x", ""},
 }
 
+// hostileSecrets are shapes with many secrets.
+var hostileSecrets = []hostileShape{
+	{"secret keys", "{\"type\":\"State\"", ",\"token\":\"\u0100abcd\"", "}"},
+	{"lists of secrets", "{\"type\":\"State\",\"x\":[0", ",{\"token\":\"\u0100abcd\"}", "]}"},
+	{"addresses", "1#NewOutboundCall#42#a=1", "|u\u0100=/x?token=abcdef", "#DialogID:7"},
+	{"addresses in records", "1#TeamUsersList", "#FirstName:/x?token=abcdef,LastName:\u0100", ""},
+	{"addresses in strings", "{\"type\":\"State\"", ",\"\u0100\":\"\\/x?token=abcdef\"", "}"},
+	{"secrets in an address", "1#State#READY#/x?a=1", "&token=\u0100abcdef", ""},
+}
+
+// TestHostileSecrets: the same for masking, printing and writing.
+func TestHostileSecrets(t *testing.T) {
+	most := 1 << 20
+	if testing.Short() || raceDetector {
+		most = 512 << 10
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	work := map[string]func(in decode.Input){
+		"mask":  func(in decode.Input) { decode.NewMasker().Mask(in) },
+		"print": func(in decode.Input) { print(in, decode.JSONOptions{Spans: true}) },
+		"write": func(in decode.Input) {
+			if m, err := decode.FromJSON(print(in, decode.JSONOptions{ShowSecrets: true})); err == nil {
+				_, _ = decode.Encode(&m) // may be refused: what counts is the time
+			}
+		},
+	}
+	for name, do := range work {
+		for _, s := range slices.Concat(hostileSecrets, hostileShapes) {
+			t.Run(name+" "+s.name, func(t *testing.T) { linear(t, s, 64<<10, most, do) })
+		}
+	}
+}
+
+func print(in decode.Input, o decode.JSONOptions) []byte {
+	m := decode.Decode(in, decode.Options{Limit: len(in.Body)})
+	return m.AppendJSON(nil, o)
+}
+
+// linear fails when a byte of the greatest body takes four times as long as one
+// of the smallest: these bodies are 16 times as long.
+func linear(t *testing.T, s hostileShape, least, most int, do func(decode.Input)) {
+	small, great := s.body(least), s.body(most)
+	var first, last float64
+	for range 4 {
+		first, last = quickest(first, small, do), quickest(last, great, do)
+		if last <= 4*first {
+			return
+		}
+	}
+	t.Errorf("%d KiB take %.1f ns a byte, %d KiB %.1f", least>>10, first, most>>10, last)
+}
+
+// quickest is the lesser of a time for a byte, when there is one, and another.
+func quickest(before float64, in decode.Input, do func(decode.Input)) float64 {
+	runtime.GC()
+	start := processorTime()
+	do(in)
+	took := float64((processorTime() - start).Nanoseconds()) / float64(len(in.Body))
+	if before > 0 {
+		return min(before, took)
+	}
+	return took
+}
+
 // repeat makes a shape of about n bytes. Where names have to differ, each
 // letter U+0100 is another one.
 func repeat(front, again, back string, n int) []byte {

@@ -775,9 +775,11 @@ func common(a, b string) int {
 	return n
 }
 
-// Masked returns the message as it reads once its secrets are masked as a
-// Masker that knows no secret masks them; its places are still those in the
-// unmasked bytes. Without a secret it is m itself.
+// Masked returns the message with the fields that are read once its secrets are
+// masked as a Masker that knows no secret masks them; places are still those in
+// the unmasked bytes, and what the message is and its findings are as they were.
+// A name that is in no table, and an agent, are masked too where a secret stands
+// in them. Without a secret it is m itself.
 func (m *Message) Masked() *Message {
 	if m.input&decoded == 0 {
 		return m.hiddenFields()
@@ -790,11 +792,32 @@ func (m *Message) Masked() *Message {
 	if text == m.raw {
 		return m
 	}
-	in := m.wire()
+	in, o := m.wire(), m.opts
 	in.Body = []byte(text)
-	h := Decode(in, m.opts)
-	h.moveBack(found.body)
+	if len(m.raw) <= limit(o) {
+		o.Limit = max(limit(o), len(text))
+	}
+	read := Decode(in, o)
+	h := *m
+	h.raw, h.Fields = text, nil
+	if len(m.Fields) > 0 && read.Protocol == m.Protocol && read.Kind == m.Kind {
+		h.Fields = read.Fields
+		moveBack(h.Fields, newBackward(found.body))
+	}
+	if !m.inType {
+		if m.spec == nil && touches(found.body, m.nameAt) {
+			h.Name = read.Name
+		}
+		if touches(found.body, m.agentAt) {
+			h.Agent = read.Agent
+		}
+	}
 	return &h
+}
+
+// touches reports whether one of the regions holds a part of s.
+func touches(list []region, s span) bool {
+	return slices.ContainsFunc(list, func(r region) bool { return r.start < int(s.end) && int(s.start) < r.end })
 }
 
 // hiddenFields masks the secrets of a message that was built from fields.
@@ -822,43 +845,41 @@ func specArg(s *Spec, name string) *Arg {
 }
 
 // moveBack turns places in the masked body into places in the unmasked one.
-func (m *Message) moveBack(list []region) {
-	back := func(at int32) int32 { return unmasked(list, at) }
-	if !m.inType {
-		m.nameAt = span{back(m.nameAt.start), back(m.nameAt.end)}
-		m.agentAt = span{back(m.agentAt.start), back(m.agentAt.end)}
-	}
-	var walk func(fields []Field)
-	walk = func(fields []Field) {
-		for i := range fields {
-			v := &fields[i].Value
-			if v.flags&valueInType == 0 {
-				v.at = span{back(v.at.start), back(v.at.end)}
-			}
-			walk(v.Parts)
+func moveBack(fields []Field, b backward) {
+	for i := range fields {
+		v := &fields[i].Value
+		if v.flags&valueInType == 0 {
+			v.at = span{b.place(v.at.start), b.place(v.at.end)}
 		}
-	}
-	walk(m.Fields)
-	for i := range m.Findings {
-		if f := &m.Findings[i]; !f.InType {
-			f.Offset = int(back(int32(f.Offset)))
-		}
+		moveBack(v.Parts, b)
 	}
 }
 
-// unmasked returns where a place in the masked text was before.
-func unmasked(list []region, at int32) int32 {
-	ahead := int32(0) // the unmasked text is this much ahead
-	for _, r := range list {
-		start := int32(r.start) - ahead
-		end := start + int32(len(r.with))
-		if at <= start {
-			break
-		}
-		if at < end {
-			return int32(r.start)
-		}
-		ahead = int32(r.end) - end
+// backward says where the places in a masked text were before.
+type backward struct {
+	list []region
+	at   []int32 // where the mask of each region begins
+}
+
+func newBackward(list []region) backward {
+	b := backward{list, make([]int32, len(list))}
+	ahead := 0 // the unmasked text is this much ahead
+	for i, r := range list {
+		b.at[i] = int32(r.start - ahead)
+		ahead += r.end - r.start - len(r.with)
 	}
-	return at + ahead
+	return b
+}
+
+func (b backward) place(at int32) int32 {
+	i, _ := slices.BinarySearch(b.at, at) // the masks before i begin before at
+	if i == 0 {
+		return at
+	}
+	r := &b.list[i-1]
+	end := b.at[i-1] + int32(len(r.with))
+	if at < end {
+		return int32(r.start)
+	}
+	return int32(r.end) + at - end
 }

@@ -124,6 +124,41 @@ func TestOutputIsMasked(t *testing.T) {
 	}
 }
 
+// Masking changes what the fields hold, not what the message is nor what was
+// found in it.
+func TestMaskedKeepsFindings(t *testing.T) {
+	check := func(name string, in decode.Input, o decode.Options) {
+		m := decode.Decode(in, o)
+		h := m.Masked()
+		if h.Protocol != m.Protocol || h.Kind != m.Kind || h.Name != m.Name || h.Variant != m.Variant {
+			t.Errorf("%s: %s %s %s %s became %s %s %s %s", name, m.Protocol, m.Kind, m.Name, m.Variant, h.Protocol, h.Kind, h.Name, h.Variant)
+		}
+		if diff := cmp.Diff(m.Findings, h.Findings); diff != "" {
+			t.Errorf("%s: findings (-want +got)\n%s", name, diff)
+		}
+		if len(m.Fields) == 0 && len(h.Fields) > 0 {
+			t.Errorf("%s: fields out of nothing", name)
+		}
+	}
+	for _, c := range maskCases {
+		check(c.name, c.in, decode.Options{})
+		check(c.name+", too large", c.in, decode.Options{Limit: max(len(c.in.Body)-1, 1)})
+	}
+	for _, file := range corpusFiles(t) {
+		for _, c := range readCorpus(t, file) {
+			check(c.ID, c.input(), decode.Options{})
+		}
+	}
+}
+
+// A secret in a name that is in no table is not printed with it.
+func TestMaskedName(t *testing.T) {
+	m := decode.Decode(event(`{"type":"/x?token=hunter2"}`), decode.Options{})
+	if line := m.AppendJSON(nil, decode.JSONOptions{Spans: true}); bytes.Contains(line, []byte("hunter2")) {
+		t.Errorf("%s", line)
+	}
+}
+
 // A secret that was seen is masked wherever it turns up later.
 func TestMaskerRemembers(t *testing.T) {
 	k := decode.NewMasker()

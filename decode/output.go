@@ -244,8 +244,10 @@ func (m *Message) appendWire(dst []byte) []byte {
 	dst = append(dst, '{')
 	first := true
 	for _, p := range m.Places() {
-		if _, taken := direct(m.Fields, p.Path); p.Head && taken && !p.InType {
-			continue
+		if p.Head && !p.InType {
+			if _, taken := direct(m.Fields, p.Path); taken {
+				continue
+			}
 		}
 		if p.InType {
 			p.Path = "type:" + p.Path
