@@ -15,7 +15,7 @@ import (
 const (
 	DefaultDelay  = 200 * time.Millisecond // a record is committed at most this late …
 	DefaultBatch  = 500                    // … or with this many others, whichever is first
-	DefaultMemory = 16 << 20               // bytes of records waiting for the sink
+	DefaultMemory = 8 << 20                // bytes of records waiting for the sink
 	DefaultWindow = 50_000                 // message-ids remembered to drop doubles
 )
 
