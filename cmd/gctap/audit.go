@@ -17,6 +17,8 @@ import (
 	"gctap/decode/check"
 	"gctap/decode/flow"
 	"gctap/store"
+	"gctap/viewer/model"
+	"gctap/viewer/report"
 )
 
 type auditFlags struct {
@@ -54,7 +56,7 @@ Exit status: 0, or 3 when the session has gaps.`,
 	flags.StringVar(&f.from, "from", "", "from this time on: RFC 3339, or a day such as 2026-11-21")
 	flags.StringVar(&f.to, "to", "", "up to this time; a day is included")
 	flags.StringVar(&f.zone, "tz", "", "time zone of days and times, such as Europe/Berlin (default: the session's)")
-	flags.StringVar(&f.format, "format", "table", "table, json (one object a line) or csv")
+	flags.StringVar(&f.format, "format", "table", "table, json (one object a line), csv or html")
 	flags.BoolVar(&f.asJSON, "json", false, "the same as --format json")
 	flags.BoolVar(&f.details, "details", false, "also every entry that the totals come from; with csv: instead of them")
 	return cmd
@@ -65,8 +67,8 @@ func (f *auditFlags) options(one *store.Session) (o check.AuditOptions, err erro
 	if f.asJSON {
 		f.format = "json"
 	}
-	if f.format != "table" && f.format != "json" && f.format != "csv" {
-		return o, usagef("--format %s: it is table, json or csv", f.format)
+	if f.format != "table" && f.format != "json" && f.format != "csv" && f.format != "html" {
+		return o, usagef("--format %s: it is table, json, csv or html", f.format)
 	}
 	if o.Zone, err = zone(f.zone, one.SiteTZ); err != nil {
 		return o, err
@@ -110,7 +112,7 @@ func auditSession(ctx context.Context, a *app, ref string, f *auditFlags) error 
 		return err
 	}
 	out := bufio.NewWriter(a.Out)
-	print := auditPrinter(out, f, o.Zone)
+	print := auditPrinter(out, f, o.Zone, one.Name)
 	audit := check.NewAudit(o, func(e *check.Entry) {
 		if err == nil {
 			err = print.entry(e)
@@ -141,8 +143,10 @@ type auditOutput interface {
 	result(r *check.AuditResult) error
 }
 
-func auditPrinter(w *bufio.Writer, f *auditFlags, zone *time.Location) auditOutput {
+func auditPrinter(w *bufio.Writer, f *auditFlags, zone *time.Location, session string) auditOutput {
 	switch f.format {
+	case "html":
+		return &auditHTML{w: w, zone: zone, title: "Audit of " + session}
 	case "json":
 		out := json.NewEncoder(w)
 		out.SetEscapeHTML(false)
@@ -267,6 +271,26 @@ func numbers(seqs []int64) string {
 		words[i] = strconv.FormatInt(seq, 10)
 	}
 	return strings.Join(words, " ")
+}
+
+// auditHTML is a page of its own, as report writes them.
+type auditHTML struct {
+	w        io.Writer
+	zone     *time.Location
+	title    string
+	sessions []check.Entry
+}
+
+func (p *auditHTML) entry(e *check.Entry) error {
+	if e.Kind == check.KindSession && len(p.sessions) < sessionsShown {
+		p.sessions = append(p.sessions, *e)
+	}
+	return nil
+}
+
+func (p *auditHTML) result(r *check.AuditResult) error {
+	o := report.Options{Zone: p.zone, Program: "gctap " + version, Show: model.Printable}
+	return report.Audited(p.title, r, p.sessions, o).Write(p.w)
 }
 
 // auditTable is for people.

@@ -50,8 +50,23 @@ func NewChecker(o CheckOptions, found func(Finding)) *Checker {
 // Observe takes in the next record.
 func (c *Checker) Observe(s *Seen) {
 	c.now, c.time = s.At, s.Time
-	c.settle(s.At)
+	began := s.At // of what this record may have cut off: a gap row stands at the gap's end
+	if s.Gap != nil {
+		began -= max(s.Time.Sub(s.Gap.From), 0)
+	}
+	c.settle(began)
+	rest := s.Closed[:0:0]
 	for _, x := range s.Closed {
+		if x.At+flow.DefaultWindow < began || s.Gap == nil {
+			c.closed(x)
+		} else {
+			rest = append(rest, x)
+		}
+	}
+	if s.Record.Direction == capture.GapRow {
+		c.gapEnd = max(s.At, 1)
+	}
+	for _, x := range rest {
 		c.closed(x)
 	}
 	switch s.Record.Direction {
@@ -116,7 +131,6 @@ func (c *Checker) gap(s *Seen) {
 		}
 		text = fmt.Sprintf("%s: %s may be missing in %s", g.Reason, lost, g.To.Sub(g.From).Round(time.Millisecond))
 	}
-	c.gapEnd = max(s.At, 1)
 	c.agents.forget()
 	c.doubt.clear()
 	c.report(Finding{Rule: GapRule, Seq: s.Record.Seq, Text: text}, s.At)

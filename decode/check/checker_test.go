@@ -211,6 +211,28 @@ func TestGapsAccuseNobody(t *testing.T) {
 	}
 }
 
+// TestAGapLongerThanTheWindow: the command just before it is not accused, one
+// whose time was over by then is.
+func TestAGapLongerThanTheWindow(t *testing.T) {
+	start := time.Date(2026, 11, 21, 9, 0, 0, 0, time.UTC)
+	f := &floor{t: t, end: start.Add(10 * time.Minute)}
+	for i, typ := range []string{"MakeReady#1001", "MakeNotReady#1001"} {
+		at := start.Add(time.Duration(i) * time.Minute)
+		f.record(capture.Record{Direction: capture.Command, To: "queue://q", JMSType: &typ, CapturedAt: at, Mono: at.Sub(start) + 1})
+	}
+	gap := capture.Gap{From: start.Add(61 * time.Second), To: start.Add(3 * time.Minute), Reason: capture.GapReconnect}.Record()
+	gap.Mono = 3 * time.Minute
+	f.record(gap)
+	got := told(findings(t, f, CheckOptions{}))
+	var severities []string
+	for _, x := range findings(t, f, CheckOptions{}) {
+		severities = append(severities, x.Name+" "+x.Severity)
+	}
+	if want := []string{"MakeReady error", "MakeNotReady note", " note"}; !slices.Equal(severities, want) {
+		t.Errorf("got %q, want %q: %v", severities, want, got)
+	}
+}
+
 // TestRulesCanBeTurnedOff, and rows are whole.
 func TestRulesCanBeTurnedOff(t *testing.T) {
 	f := play(t, floorOptions{seed: 3, faults: []string{"ignore:MakeReady"}, calm: true, length: 5 * time.Minute})

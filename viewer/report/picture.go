@@ -164,7 +164,7 @@ var stateClasses = map[string]string{
 
 // timeline draws entries between two times.
 func timeline(entries []check.Entry, gaps []check.AuditGap, from, to time.Time, zone *time.Location) *timePicture {
-	p := &timePicture{ID: "timeline", Width: timeLeft + timeWidth + 20}
+	p := &timePicture{ID: "timeline", Width: timeLeft + timeWidth + 50}
 	span := max(to.Sub(from), time.Second)
 	x := func(t time.Time) float64 {
 		return timeLeft + timeWidth*min(max(float64(t.Sub(from))/float64(span), 0), 1)

@@ -229,6 +229,15 @@ func (p *Page) message(row *store.Row, o *Options, clean *cleaner) Message {
 	return m
 }
 
+// Audited makes the page of an audit alone. The texts in it are changed to what
+// can be shown.
+func Audited(title string, result *check.AuditResult, sessions []check.Entry, o Options) *Page {
+	o.fill()
+	p := &Page{Title: title, Program: o.Program, Zone: o.Zone.String(), Audit: result, Sessions: sessions, Stats: &check.Summary{}, timeline: &timePicture{}, location: o.Zone}
+	p.clean(newCleaner(o.Show, false))
+	return p
+}
+
 // clean makes the texts of findings and entries fit to be shown.
 func (p *Page) clean(c *cleaner) {
 	for i := range p.Findings {
@@ -370,7 +379,7 @@ func (p *Page) Write(w io.Writer) error {
 			v.Notes = append(slices.Clone(v.Notes), fmt.Sprintf("The ladder leaves out %d messages of its stretch.", p.ladder.Omitted))
 		}
 	}
-	if p.Stats != nil {
+	if p.Session != nil {
 		v.Verdict = p.verdict()
 	}
 	return templates.Lookup("page").Execute(w, v)
@@ -388,6 +397,9 @@ func (p *Page) verdict() string {
 	}
 	return text + "."
 }
+
+// LadderText is the ladder for those who cannot see the picture.
+func (p *Page) LadderText() string { return p.ladder.Text() }
 
 // has reports whether the page shows a message in full.
 func (p *Page) has(seq int64) bool {

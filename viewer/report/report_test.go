@@ -135,7 +135,7 @@ func TestPageTellsAll(t *testing.T) {
 	text := page(t, 1)
 	for _, want := range []string{
 		"Loss ledger", "What goes against the protocol", "unanswered", "Time in each state", "First answers to commands", "reconnect", "#m", "InboundCall ACTIVE",
-		`<svg role="img"`, "Sign-ins and sign-outs", "uncertain", "José Müller", `id="ladder-t"`, `class="talking"`, `class="callbar"`, `class="gapline"`,
+		`<svg role="group"`, "Sign-ins and sign-outs", "uncertain", "José Müller", `id="ladder-t"`, `class="talking"`, `class="callbar"`, `class="gapline"`,
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not hold %q", want)
@@ -286,12 +286,17 @@ func TestLadderFoldsItsLanes(t *testing.T) {
 	}
 }
 
+// aDifference is a comparison that found something.
+func aDifference() *diff.Report {
+	seq, value := int64(7), hostile[0]
+	return &diff.Report{Verdict: diff.Different, Ignored: []diff.Ignored{{Rule: "volatile:x", Count: 3}}, Differences: []diff.Difference{{
+		Class: "changed", Conversation: "1001", Name: "State", Left: &seq, Fields: []diff.FieldChange{{Field: "reasonCode", Left: &value}}, Why: hostile[1],
+	}}}
+}
+
 // TestComparisonPage holds what diff says.
 func TestComparisonPage(t *testing.T) {
-	seq := int64(7)
-	value := hostile[0]
-	d := &diff.Report{Verdict: diff.Different, Differences: []diff.Difference{{Class: "changed", Conversation: "1001", Name: "State", Left: &seq,
-		Fields: []diff.FieldChange{{Field: "reasonCode", Left: &value}}, Why: hostile[1]}}}
+	d := aDifference()
 	var b bytes.Buffer
 	if err := Comparison(d, options).Write(&b); err != nil {
 		t.Fatal(err)
