@@ -382,3 +382,34 @@ func TestLargeAndNotUTF8(t *testing.T) {
 	checkSame(t, in, &m)
 	checkPlaces(t, in, &m)
 }
+
+// Fields outside of a form's ordinary arguments are in the table too.
+func TestEveryFieldIsKnown(t *testing.T) {
+	tests := []struct {
+		in    decode.Input
+		path  string
+		class decode.Class
+	}{
+		{event("1#InboundCall#DialogState#ACTIVE#7#Ana"), "dialogType", decode.ClassWord},
+		{event("1#NewInboundCall#3001,a,b#DialogID:7"), "ani", decode.ClassExt},
+	}
+	for _, test := range tests {
+		m := decode.Decode(test.in, decode.Options{})
+		_, ok := m.Get(test.path)
+		if a := m.Spec().Arg(test.path); !ok || a == nil || a.Name != test.path || a.Class != test.class {
+			t.Errorf("%s of %q: %v, %v", test.path, test.in.Body, a, m.Fields)
+		}
+		if !slices.ContainsFunc(m.Spec().Fields(), func(row [2]string) bool { return row[0] == test.path }) {
+			t.Errorf("%s does not describe %s", m.Name, test.path)
+		}
+	}
+	for _, name := range []string{"sessionUrl", "callbackFqdn", "callbackEndpoint"} {
+		s := decode.LookupCommand("Connect")
+		if !slices.ContainsFunc(s.Fields(), func(row [2]string) bool { return row[0] == name }) {
+			t.Errorf("Connect does not describe %s", name)
+		}
+		if !slices.ContainsFunc(s.Keys, func(k decode.Key) bool { return k.Name == name && k.Volatile }) {
+			t.Errorf("Connect has no key %s", name)
+		}
+	}
+}

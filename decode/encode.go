@@ -265,9 +265,9 @@ func (m *Message) event(form *Form) (Input, error) {
 	} else if m.spec == nil || !m.spec.Headless {
 		return Input{}, m.fault("agent", "missing")
 	}
-	if form != nil && form.Variant == "controls" && m.spec.Name == "DialogState" {
-		used["dialogType"] = true
-		tokens = append(tokens, m.Text("dialogType"))
+	if form != nil && form.Lead != nil {
+		used[form.Lead.Name] = true
+		tokens = append(tokens, m.Text(form.Lead.Name))
 	}
 	tokens = append(tokens, word)
 	if form != nil && !form.Opaque {

@@ -64,8 +64,8 @@ func (s *Spec) Example(f *Form) Message {
 	if headlessOnly(s) || f.Variant == "admin" {
 		m.Agent = ""
 	}
-	if f.Variant == "controls" && s.Name == "DialogState" {
-		m.Fields = append(m.Fields, F("dialogType", "InboundCall"))
+	if f.Lead != nil {
+		m.Fields = append(m.Fields, F(f.Lead.Name, sampleOf(f.Lead)))
 	}
 	if f.Opaque {
 		m.Fields = append(m.Fields, Field{"args", ListOf(TextOf("0612345678"), TextOf("BACampaign=Autumn"))})

@@ -24,8 +24,8 @@ func (s *Spec) Layout(f *Form) string {
 	if !headlessOnly(s) && f.Variant != "admin" {
 		b.WriteString("<agent>#")
 	}
-	if f.Variant == "controls" && s.Name == "DialogState" {
-		b.WriteString("<dialogType>#")
+	if f.Lead != nil {
+		b.WriteString("<" + f.Lead.Name + ">#")
 	}
 	b.WriteString(s.Word)
 	if f.Opaque {
@@ -218,7 +218,7 @@ func (c *Choice) String() string {
 	}
 	switch {
 	case c.Min > 0 && c.Min == c.Max:
-		words = append(words, fmt.Sprintf("%d arguments", c.Min))
+		words = append(words, fmt.Sprintf("%d argument%s", c.Min, plural(c.Min)))
 	case c.Min > 0:
 		words = append(words, fmt.Sprintf("%d or more arguments", c.Min))
 	case c.Max > 0:
@@ -240,6 +240,13 @@ func (c *Choice) String() string {
 		return "else"
 	}
 	return strings.Join(words, ", ")
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
 }
 
 // Grammar returns the protocol as a Markdown document: GRAMMAR.md.
@@ -421,7 +428,16 @@ func fieldRows(s *Spec) [][2]string {
 		add("", []Arg{*s.Head})
 	}
 	for i := range s.Forms {
-		add("", s.Forms[i].Args)
+		f := &s.Forms[i]
+		if f.Lead != nil {
+			add("", []Arg{*f.Lead})
+		}
+		for j := range f.Args {
+			if f.Args[j].First != nil {
+				add("", []Arg{*f.Args[j].First})
+			}
+		}
+		add("", f.Args)
 	}
 	return rows
 }
@@ -429,16 +445,22 @@ func fieldRows(s *Spec) [][2]string {
 // Fields describes each field of the message once, over all forms: path and
 // what it is. Elements of lists are written with [].
 func (s *Spec) Fields() [][2]string {
-	if s.Protocol != GCJSON {
-		return fieldRows(s)
-	}
 	var rows [][2]string
+	if s.Protocol != GCJSON {
+		rows = fieldRows(s)
+		if len(s.Keys) <= len(restKeys) { // what any command may have is told where the others are
+			return rows
+		}
+	}
 	for i := range s.Keys {
 		k := &s.Keys[i]
 		a := Arg{Class: k.Class, Values: k.Values, Volatile: k.Volatile}
 		text := a.Describe()
 		if k.Class == ClassText && k.Values == nil {
 			text = "as the source has it"
+		}
+		if s.Protocol != GCJSON {
+			text = "further key of the REST envelope; " + text
 		}
 		if len(k.Keys) > 1 || k.Keys[0] != k.Name {
 			text += "; key " + strings.Join(k.Keys, ", ")

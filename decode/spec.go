@@ -24,7 +24,7 @@ type Spec struct {
 	Cut      Cut      // how a command's body is cut
 	Head     *Arg     // of a command: the field after '#' in the JMSType, where it is not an agent
 	Realign  *Realign // where an unescaped '#' inside call variables can be undone
-	Keys     []Key    // of a JSON event
+	Keys     []Key    // of a JSON event; of a command: further keys of its REST envelope
 
 	Expects  []Sequence // of a command: the events that follow
 	Errors   []string   // of a command: codes that may answer it
@@ -61,6 +61,7 @@ const (
 // A Form is one documented layout of a message.
 type Form struct {
 	Variant string // "" where there is one form
+	Lead    *Arg   // of an event: the token between the id and the word, where there is one
 	Args    []Arg
 	Doc     string // when it is used
 	Sources string
@@ -170,7 +171,7 @@ type Realign struct {
 	Over, Home, Var int
 }
 
-// A Key is a key of a JSON event's outer object.
+// A Key is a key of a JSON event's outer object, or of a REST envelope.
 type Key struct {
 	Name     string // canonical
 	Keys     []string
@@ -263,7 +264,11 @@ func (s *Spec) Form(variant string) *Form {
 // form of the row has it.
 func (s *Spec) Arg(path string) *Arg {
 	for i := range s.Forms {
-		if a := findArg(s.Forms[i].Args, path); a != nil {
+		f := &s.Forms[i]
+		if f.Lead != nil && f.Lead.Name == path {
+			return f.Lead
+		}
+		if a := findArg(f.Args, path); a != nil {
 			return a
 		}
 	}
@@ -274,6 +279,9 @@ func findArg(args []Arg, path string) *Arg {
 	name, rest := cutPath(path)
 	for i := range args {
 		a := &args[i]
+		if a.First != nil && a.First.Name == path {
+			return a.First
+		}
 		if a.Name != name {
 			continue
 		}
@@ -342,6 +350,9 @@ func index(specs []*Spec) wordTable {
 func bind(specs []*Spec, protocol, kind string) []*Spec {
 	for _, s := range specs {
 		s.Protocol, s.Kind = protocol, kind
+		if kind == KindCommand && s.Keys == nil {
+			s.Keys = restKeys
+		}
 		for i := range s.Choice {
 			s.Choice[i].form = s.form(s.Choice[i].Variant)
 		}

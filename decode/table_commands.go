@@ -49,7 +49,7 @@ var (
 
 var commandTable = []*Spec{
 	// Session
-	{Name: "Hello", Word: "Hello", Seen: []string{"HELLO"}, Group: "Session", Category: "system", Roles: []Role{Client}, Sources: "001, 002, 003",
+	{Name: "Hello", Keys: callbackKeys, Word: "Hello", Seen: []string{"HELLO"}, Group: "Session", Category: "system", Roles: []Role{Client}, Sources: "001, 002, 003",
 		Doc:   "first command of a client: asks whether GC is in service",
 		Notes: []string{"The word after # is the topic the client has subscribed to, not an agent.", "Repeat until IN_SERVICE; the guide suggests a timeout of at most 3 s."},
 		Head:  &headDestination, Forms: args(), Disagree: []string{"A-59", "A-60"},
@@ -59,7 +59,7 @@ var commandTable = []*Spec{
 		Notes: []string{"The word after # is the client's topic.", "Destination RECONNECT means that GC does not know the topic: Connect and Login again for all agents."},
 		Head:  &headDestination, Forms: args(), Disagree: []string{"A-60"},
 		Expects: []Sequence{{Order: OneOf, Events: []Expect{{Event: "System", Field: "status", Value: "IN_SERVICE"}, {Event: "System", Field: "status", Value: "OUT_OF_SERVICE"}, {Event: "Destination", Field: "action", Value: "RECONNECT"}}}}},
-	{Name: "Connect", Word: "Connect", Group: "Session", Category: "agent_info", Roles: []Role{Agent, Supervisor, Admin}, Sources: "001, 002, 003",
+	{Name: "Connect", Keys: callbackKeys, Word: "Connect", Group: "Session", Category: "agent_info", Roles: []Role{Agent, Supervisor, Admin}, Sources: "001, 002, 003",
 		Doc:   "binds an agent to a client's topic; Login follows at once",
 		Notes: []string{"Text: no answer on success. JSON: ConnectStatus.", "sso only if the user is enabled for single sign-on; its value is not documented."},
 		Forms: args(Arg{Name: "clientDestination", Class: ClassDest, Volatile: true, Doc: "topic of the client"}, passwordArg,
@@ -240,3 +240,10 @@ var commandTable = []*Spec{
 
 var callbackForm = args(mediaArg, dialogArg, Arg{Name: "callbackTime", Class: ClassTime, Doc: "form not documented"},
 	Arg{Name: "callbackNumber", Class: ClassExt, Doc: "number to call"})
+
+// restKeys are further keys that the REST envelope of any command may have, and
+// callbackKeys those that are seen with Hello and Connect.
+var (
+	restKeys     = []Key{volatile(key("sessionUrl"))}
+	callbackKeys = append(restKeys[:1:1], volatile(key("callbackFqdn")), volatile(key("callbackEndpoint")))
+)

@@ -27,17 +27,19 @@ func keyed(key string, a Arg) Arg { a.Key = key; return a }
 func num(name, key string) Arg { return Arg{Name: name, Class: ClassNum, Key: key} }
 
 var (
-	dialogState  = stateOf("state", dialogStateList, "state of the call")
-	mainDialog   = dialogID("dialogId", "DialogID", "id of the call")
-	assDialog    = dialogID("associatedDialogId", "AssDialogID", "id of the consult call")
-	fullNameArg  = textArg("fullName", "the agent's full name")
-	fromArg      = extArg("fromAddress", "who calls; in preview reservations the dialer's port")
-	callVarsArg  = variables("callVariables", "name=value separated by |; old forms: bare values separated by ,")
-	oldVarsArg   = Arg{Name: "callVariables", Shape: Pairs, Hash: HashText, Doc: callVarsArg.Doc, First: &Arg{Name: "ani", Class: ClassExt, Hash: HashNumber, Doc: "caller's number"}}
-	startTimeArg = timeArg("startTime", "when the call began, local time without a zone")
-	callTypeArg  = keyed("CallType", wordArg("callType", "open list; SM is SUPERVISOR_MONITOR"))
-	teamArg      = Arg{Name: "team", Class: ClassTeam, Doc: "the agent's team"}
-	causeArg     = wordArg("failureCause", "BAD_DESTINATION, BUSY, DEVICE_RESOURCE_NOT_AVAILABLE, OTHER")
+	dialogState = stateOf("state", dialogStateList, "state of the call")
+	mainDialog  = dialogID("dialogId", "DialogID", "id of the call")
+	assDialog   = dialogID("associatedDialogId", "AssDialogID", "id of the consult call")
+	fullNameArg = textArg("fullName", "the agent's full name")
+	fromArg     = extArg("fromAddress", "who calls; in preview reservations the dialer's port")
+	callVarsArg = variables("callVariables", "name=value separated by |; old forms: bare values separated by ,")
+	// dialogTypeArg has values that are not documented.
+	dialogTypeArg = Arg{Name: "dialogType", Class: ClassWord, Doc: "type of the dialog"}
+	oldVarsArg    = Arg{Name: "callVariables", Shape: Pairs, Hash: HashText, Doc: callVarsArg.Doc, First: &Arg{Name: "ani", Class: ClassExt, Hash: HashNumber, Doc: "caller's number"}}
+	startTimeArg  = timeArg("startTime", "when the call began, local time without a zone")
+	callTypeArg   = keyed("CallType", wordArg("callType", "open list; SM is SUPERVISOR_MONITOR"))
+	teamArg       = Arg{Name: "team", Class: ClassTeam, Doc: "the agent's team"}
+	causeArg      = wordArg("failureCause", "BAD_DESTINATION, BUSY, DEVICE_RESOURCE_NOT_AVAILABLE, OTHER")
 
 	agentHead = []Arg{textArg("firstName", "the agent's first name"), textArg("lastName", "the agent's last name"),
 		{Name: "supervisor", Class: ClassBool, Values: boolList, Doc: "whether the agent is a supervisor"},
@@ -227,7 +229,7 @@ var eventTable = []*Spec{
 			{Variant: "long", Sources: "003", Args: []Arg{dialogState, dialogID("dialogId", "", "id of the call"), fullNameArg, fromArg, callVarsArg,
 				dialogID("associatedDialogId", "", "id of the associated call"), stateOf("associatedState", dialogStateList, "its state"),
 				extArg("associatedFromAddress", ""), variables("associatedCallVariables", "")}},
-			{Variant: "controls", Sources: "003", Doc: "the type of the dialog stands in front of the name", Args: []Arg{dialogState, dialogID("dialogId", "", "id of the call"), fullNameArg}},
+			{Variant: "controls", Sources: "003", Doc: "the type of the dialog stands in front of the name", Lead: &dialogTypeArg, Args: []Arg{dialogState, dialogID("dialogId", "", "id of the call"), fullNameArg}},
 		},
 		Choice:  []Choice{{Variant: "controls", Controls: true}, {Variant: "normal", Max: 3}, {Variant: "long"}},
 		Answers: []string{"GetDialogState"}, Disagree: []string{"A-28"}},

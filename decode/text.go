@@ -268,15 +268,11 @@ func (d *decoder) eventFields(toks []span, at int) {
 	m.form = d.choose(m.spec, given, at)
 	m.Variant = m.form.Variant
 	var head []Field
-	if at == 2 {
-		head = d.argument(make([]Field, 0, len(m.form.Args)+1), &dialogTypeArg, toks[1])
+	if at == 2 && m.form.Lead != nil {
+		head = d.argument(make([]Field, 0, len(m.form.Args)+1), m.form.Lead, toks[1])
 	}
 	d.fields(head, m.form, given)
 }
-
-// dialogTypeArg is token 1 of DialogState with controls; its values are not
-// documented.
-var dialogTypeArg = Arg{Name: "dialogType", Class: ClassWord, Doc: "type of the dialog"}
 
 // choose picks the form of an event.
 func (d *decoder) choose(s *Spec, toks []span, at int) *Form {

@@ -493,6 +493,9 @@ var fieldTree = sync.OnceValue(func() *fieldNode {
 		for _, s := range specs {
 			for i := range s.Forms {
 				root.addArgs(s.Forms[i].Args)
+				if lead := s.Forms[i].Lead; lead != nil {
+					root.addArgs([]decode.Arg{*lead})
+				}
 			}
 			if s.Head != nil {
 				root.addArgs([]decode.Arg{*s.Head})
