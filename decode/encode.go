@@ -121,7 +121,7 @@ func (m *Message) knows(protocol, kind string) bool {
 
 // encodeCommand writes a text command.
 func (m *Message) encodeCommand() (Input, error) {
-	word, body, rest, _, err := m.command()
+	word, body, rest, _, err := m.command(false)
 	if err == nil && len(rest) > 0 {
 		err = m.unknownField(rest[0].Name)
 	}
@@ -132,8 +132,9 @@ func (m *Message) encodeCommand() (Input, error) {
 }
 
 // command returns the JMSType and the body of a command, and the fields that it
-// does not have.
-func (m *Message) command() (jmsType, body string, rest []Field, n int, err error) {
+// does not have. With loose set those that need not be arguments, and could not
+// be written as such, are among them.
+func (m *Message) command(loose bool) (jmsType, body string, rest []Field, n int, err error) {
 	word, id, name := m.Name, m.Agent, "agent"
 	var form *Form
 	used := map[string]bool{}
@@ -149,12 +150,17 @@ func (m *Message) command() (jmsType, body string, rest []Field, n int, err erro
 	}
 	var args []string
 	if form != nil {
+		if loose {
+			form = m.sure(form)
+		}
 		if args, err = m.arguments(form, used); err != nil {
 			return "", "", nil, 0, err
 		}
 	}
-	if args, err = m.more(args, used); err != nil {
-		return "", "", nil, 0, err
+	if !loose {
+		if args, err = m.more(args, used); err != nil {
+			return "", "", nil, 0, err
+		}
 	}
 	for _, f := range m.Fields {
 		if !used[f.Name] {
@@ -162,6 +168,31 @@ func (m *Message) command() (jmsType, body string, rest []Field, n int, err erro
 		}
 	}
 	return word + string(tokenSep) + id, strings.Join(args, string(argSep)), rest, len(args), nil
+}
+
+// sure returns a form without the optional arguments from the first on that
+// is not there or cannot be written.
+func (m *Message) sure(form *Form) *Form {
+	f := *form
+	for i := range f.Args {
+		a := &f.Args[i]
+		if !a.Optional {
+			continue
+		}
+		v, ok := m.Get(a.Name)
+		if ok {
+			_, err := m.write(a, v, map[string]bool{})
+			ok = err == nil
+		}
+		if !ok {
+			f.Args = f.Args[:i:i]
+			break
+		}
+	}
+	if f.AllOr > len(f.Args) {
+		f.Args = nil
+	}
+	return &f
 }
 
 // arguments writes the fields of a form, in its order.
@@ -489,9 +520,21 @@ func (w *writer) record(path string, parts []Arg, record Value, sep byte) []stri
 	return texts
 }
 
-// encodeREST writes a REST command.
+// encodeREST writes a REST command. A field that has the name of an argument may
+// be a further key of the envelope none the less.
 func (m *Message) encodeREST() (Input, error) {
-	word, body, rest, n, err := m.command()
+	in, err := m.envelope(false)
+	if err == nil {
+		return in, nil
+	}
+	if in, again := m.envelope(true); again == nil {
+		return in, nil
+	}
+	return Input{}, err
+}
+
+func (m *Message) envelope(loose bool) (Input, error) {
+	word, body, rest, n, err := m.command(loose)
 	if err != nil {
 		return Input{}, err
 	}

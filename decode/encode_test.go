@@ -210,3 +210,28 @@ func TestRewrite(t *testing.T) {
 		t.Errorf("a message that was not read: %v", err)
 	}
 }
+
+// What has no findings can be written from its object, whatever the names of
+// its further keys.
+func TestEncodeFurtherKeys(t *testing.T) {
+	bodies := []string{
+		`{"data":{"type":"MakeCall#1","body":"3001","args":"x","extra":7}}`,
+		`{"data":{"type":"MakeCall#1","body":"3001","args":["x"],"extra":{"a":[]}}}`,
+		`{"data":{"type":"Logout#1","body":null,"extra":["x","y"]}}`,
+		`{"data":{"type":"GetTeamUsers#1","body":"5","subscribe":{"a":1}}}`,
+		`{"data":{"type":"GetTeamUsers#1","body":"5","subscribe":"true"}}`,
+		`{"data":{"type":"Connect#1","body":"d,p","sso":[1]}}`,
+		`{"data":{"type":"GETSKILLGROUP#1","body":null,"startIndex":"5"}}`,
+		`{"data":{"type":"GETSKILLGROUP#1","body":"","mode":"ALL","pageSize":"5"}}`,
+		`{"type":"State","agentId":1,"list":[{"k":1,"k":2},{"k":[{"k":"a","k":"b","l":1}]}],"o":{"k":1,"k":2}}`,
+	}
+	for _, body := range bodies {
+		m := decode.Decode(decode.Input{Body: []byte(body)}, decode.Options{})
+		for _, f := range m.Findings {
+			if f.Code != decode.SecretField {
+				t.Errorf("%s: finding %s on %s", body, f.Code, f.Field)
+			}
+		}
+		t.Run(body, func(t *testing.T) { reencode(t, &m) })
+	}
+}
