@@ -31,6 +31,9 @@ Passwords are printed as *** unless --show-secrets is given.`,
 			if spans && !asJSON {
 				return usagef("--spans needs --json: places are a key of the object")
 			}
+			if len(hashToken) == 1 && strings.Contains(",:|= ", hashToken) || strings.Contains(hashToken, "#") {
+				return usagef("--hash-token %q is a separator of the protocol: give the digits or letters that stand for a '#'", hashToken)
+			}
 			options := decode.Options{HashToken: hashToken}
 			print := printMessage(secrets)
 			if asJSON {

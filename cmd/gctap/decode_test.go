@@ -61,3 +61,15 @@ func TestDecodeStreams(t *testing.T) {
 type writerFunc func(p []byte)
 
 func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+// A separator cannot stand for a '#': every message would be read wrongly.
+func TestDecodeHashToken(t *testing.T) {
+	for token, refused := range map[string]bool{"#": true, ",": true, ":": true, "|": true, "=": true, "a#b": true, "none": false, "00100011": false} {
+		cmd := decodeCommand(&app{stdio: stdio{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}})
+		cmd.SetArgs([]string{"--hash-token", token, "--body", "1#State#READY"})
+		cmd.SilenceErrors, cmd.SilenceUsage = true, true
+		if err := cmd.Execute(); (err != nil) != refused {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
+}
