@@ -123,6 +123,9 @@ const (
 	GapDiscarded = "discarded" // the broker says that it discarded
 	GapStopped   = "stopped"   // the recording stood still
 	GapCrash     = "crash"     // the recorder died
+
+	GapMissing    = "missing"    // bytes of a connection that a capture does not hold
+	GapUnreadable = "unreadable" // bytes of a connection that are no frame of its protocol
 )
 
 // A Gap is a stretch of time in which messages may be missing.

@@ -53,6 +53,7 @@ type Options struct {
 	NoHeartbeats bool     // decline heartbeats; the broker in process only
 	Versions     []string // versions of STOMP to agree to, default all; the broker in process only
 	Persistent   bool     // persistent messages outlive Kill and Restart
+	OpenWire     string   // query of the OpenWire connector's URL, such as wireFormat.sizePrefixDisabled=true; ActiveMQ only
 	JSONJars     bool     // the optional JSON jars are on the class path; ActiveMQ only
 }
 

@@ -41,6 +41,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/pflag":       {"cmd/gctap"},
 	"github.com/expr-lang/expr":    {"store"},
 	"filippo.io/age":               {"cmd/gctap"},
+	"github.com/gopacket/gopacket": {"capture/wire"},
 	"go.yaml.in/yaml/v3":           {"replay/diff"},
 	"testing":                      {},
 }

@@ -1,0 +1,424 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+	"github.com/gopacket/gopacket/tcpassembly"
+
+	"gctap/capture"
+)
+
+// PcapConfig says what to do with a packet capture.
+type PcapConfig struct {
+	Via   string               // Record.Via: the file's name
+	Emit  func(capture.Record) // takes the records; see Config
+	Skip  func(dest string)
+	Guess func(*capture.Record) capture.Direction
+	Limit int // largest frame; 0: DefaultLimit
+}
+
+// PcapStats is what was found in a capture.
+type PcapStats struct {
+	Packets   int64
+	Bytes     int64 // of packets, as captured
+	TCP       int64 // packets among them that were read as TCP
+	Fragments int64 // packets left out because IP had split them
+	Cut       int64 // packets of which the capture holds the beginning only
+	Broken    bool  // the file ends within a packet
+	First     time.Time
+	Last      time.Time
+	Traffic   []Traffic
+}
+
+// How long out-of-order bytes wait for those before them, in the capture's time
+// and in pages of 1,900 bytes.
+const (
+	reorderTime     = 2 * time.Second
+	reorderConnPage = 4096
+	reorderPages    = 40_000
+)
+
+// ReadPcap reads a packet capture in the format of pcap or pcapng, also packed
+// with gzip, to its end. Link layers are Ethernet, Linux cooked, loopback and
+// raw IP, with VLAN tags; IPv4 and IPv6.
+//
+// A capture may begin and end anywhere. Bytes that it does not hold become gap
+// rows; a file that breaks off is read up to there, and so is one of ctx.
+func ReadPcap(ctx context.Context, in io.Reader, cfg PcapConfig) (PcapStats, error) {
+	source, err := openPcap(in)
+	if err != nil {
+		return PcapStats{}, err
+	}
+	p := newPcapReader(cfg)
+	for ctx.Err() == nil {
+		data, info, err := source.read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			p.stats.Broken = true
+			break
+		}
+		p.packet(data, info, source.link(info))
+	}
+	p.finish()
+	return p.stats, context.Cause(ctx)
+}
+
+// A packetSource is a capture file of either format.
+type packetSource struct {
+	read func() ([]byte, gopacket.CaptureInfo, error)
+	link func(gopacket.CaptureInfo) layers.LinkType
+}
+
+func openPcap(in io.Reader) (*packetSource, error) {
+	r := bufio.NewReaderSize(in, 1<<20)
+	head, err := r.Peek(4)
+	if err != nil {
+		return nil, fmt.Errorf("no packet capture: %w", err)
+	}
+	if head[0] == 0x1F && head[1] == 0x8B {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, fmt.Errorf("no packet capture: %w", err)
+		}
+		r = bufio.NewReaderSize(z, 1<<20)
+		if head, err = r.Peek(4); err != nil {
+			return nil, fmt.Errorf("no packet capture: %w", err)
+		}
+	}
+	if bytes.Equal(head, []byte{0x0A, 0x0D, 0x0D, 0x0A}) {
+		ng, err := pcapgo.NewNgReader(r, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
+		if err != nil {
+			return nil, fmt.Errorf("no packet capture: %w", err)
+		}
+		return &packetSource{read: ng.ZeroCopyReadPacketData, link: func(i gopacket.CaptureInfo) layers.LinkType {
+			intf, err := ng.Interface(i.InterfaceIndex)
+			if err != nil {
+				return ng.LinkType()
+			}
+			return intf.LinkType
+		}}, nil
+	}
+	pr, err := pcapgo.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("no packet capture, neither pcap nor pcapng: %w", err)
+	}
+	return &packetSource{read: pr.ZeroCopyReadPacketData, link: func(gopacket.CaptureInfo) layers.LinkType { return pr.LinkType() }}, nil
+}
+
+// IsPcap reports whether a file's first four bytes are those of a capture, and
+// whether it is packed.
+func IsPcap(head []byte) bool {
+	if len(head) < 4 {
+		return false
+	}
+	switch binary.LittleEndian.Uint32(head) {
+	case 0xA1B2C3D4, 0xD4C3B2A1, 0xA1B23C4D, 0x4D3CB2A1, 0x0A0D0D0A:
+		return true
+	}
+	return false
+}
+
+// A pcapReader turns packets into what the sides of connections have sent.
+type pcapReader struct {
+	cfg   PcapConfig
+	d     *Decoder
+	asm   *tcpassembly.Assembler
+	stats PcapStats
+
+	parsers map[gopacket.LayerType]*gopacket.DecodingLayerParser
+	decoded []gopacket.LayerType
+	ip4     layers.IPv4
+	ip6     layers.IPv6
+	tcp     layers.TCP
+
+	conns   map[tuple]*tcpConn
+	flows   map[uint64]*tcpHalf // by the number in the flow that the assembler knows
+	next    uint64
+	flushed time.Time
+	reset   bool // the packet in hand resets its connection
+}
+
+// A tuple names a connection by its ends, the smaller first.
+type tuple struct{ a, b netip.AddrPort }
+
+// A tcpConn is a connection in the capture.
+type tcpConn struct {
+	conn   *Conn
+	client netip.AddrPort
+	halves [2]*tcpHalf
+}
+
+// A tcpHalf is what one side has sent. It is the assembler's stream.
+type tcpHalf struct {
+	p       *pcapReader
+	c       *tcpConn
+	side    Side
+	flow    gopacket.Flow
+	known   bool // the assembler knows where it begins
+	isn     uint32
+	started bool // isn is set
+	closed  bool
+}
+
+func newPcapReader(cfg PcapConfig) *pcapReader {
+	p := &pcapReader{cfg: cfg, conns: map[tuple]*tcpConn{}, flows: map[uint64]*tcpHalf{}}
+	p.d = NewDecoder(Config{Source: "pcap", Limit: cfg.Limit, Emit: cfg.Emit, Skip: cfg.Skip, Guess: cfg.Guess})
+	p.asm = tcpassembly.NewAssembler(tcpassembly.NewStreamPool(p))
+	p.asm.MaxBufferedPagesPerConnection = reorderConnPage
+	p.asm.MaxBufferedPagesTotal = reorderPages
+	p.parsers = map[gopacket.LayerType]*gopacket.DecodingLayerParser{}
+	return p
+}
+
+// New makes the assembler's stream of a flow.
+func (p *pcapReader) New(flow, _ gopacket.Flow) tcpassembly.Stream {
+	return p.flows[binary.BigEndian.Uint64(flow.Src().Raw())]
+}
+
+// firstLayer is what packets of a link type begin with.
+func firstLayer(link layers.LinkType) gopacket.LayerType {
+	switch link {
+	case layers.LinkTypeEthernet:
+		return layers.LayerTypeEthernet
+	case layers.LinkTypeLinuxSLL:
+		return layers.LayerTypeLinuxSLL
+	case layers.LinkTypeLinuxSLL2:
+		return layers.LayerTypeLinuxSLL2
+	case layers.LinkTypeNull, layers.LinkTypeLoop:
+		return layers.LayerTypeLoopback
+	case layers.LinkTypeIPv4:
+		return layers.LayerTypeIPv4
+	case layers.LinkTypeIPv6:
+		return layers.LayerTypeIPv6
+	}
+	return gopacket.LayerTypeZero
+}
+
+// rawLinks are the numbers under which systems write packets that begin with IP.
+var rawLinks = map[layers.LinkType]bool{12: true, 14: true, 101: true}
+
+func (p *pcapReader) parser(link layers.LinkType, data []byte) *gopacket.DecodingLayerParser {
+	first := firstLayer(link)
+	if rawLinks[link] && len(data) > 0 {
+		first = layers.LayerTypeIPv4
+		if data[0]>>4 == 6 {
+			first = layers.LayerTypeIPv6
+		}
+	}
+	if first == gopacket.LayerTypeZero {
+		return nil
+	}
+	parser := p.parsers[first]
+	if parser == nil {
+		parser = gopacket.NewDecodingLayerParser(first, &layers.Ethernet{}, &layers.LinuxSLL{}, &layers.LinuxSLL2{},
+			&layers.Loopback{}, &layers.Dot1Q{}, &p.ip4, &p.ip6, &layers.IPv6ExtensionSkipper{}, &p.tcp)
+		parser.IgnoreUnsupported = true
+		p.parsers[first] = parser
+	}
+	return parser
+}
+
+func (p *pcapReader) packet(data []byte, info gopacket.CaptureInfo, link layers.LinkType) {
+	p.stats.Packets++
+	p.stats.Bytes += int64(len(data))
+	if p.stats.First.IsZero() {
+		p.stats.First = info.Timestamp
+	}
+	if info.Timestamp.After(p.stats.Last) {
+		p.stats.Last = info.Timestamp
+	}
+	if info.CaptureLength < info.Length {
+		p.stats.Cut++
+	}
+	if parser := p.parser(link, data); parser != nil {
+		p.decoded = p.decoded[:0]
+		// A packet that does not decode to the end is none of ours, or cut.
+		if err := parser.DecodeLayers(data, &p.decoded); err == nil || len(p.decoded) > 0 {
+			p.transport(info.Timestamp)
+		}
+	}
+	if p.flushed.IsZero() {
+		p.flushed = info.Timestamp
+	}
+	if info.Timestamp.Sub(p.flushed) > reorderTime/2 {
+		p.flushed, p.reset = info.Timestamp, false
+		p.asm.FlushWithOptions(tcpassembly.FlushOptions{T: info.Timestamp.Add(-reorderTime)})
+	}
+}
+
+// transport hands a TCP segment to the assembler.
+func (p *pcapReader) transport(at time.Time) {
+	var src, dst netip.Addr
+	isTCP := false
+	for _, l := range p.decoded {
+		switch l {
+		case layers.LayerTypeIPv4:
+			src, _ = netip.AddrFromSlice(p.ip4.SrcIP)
+			dst, _ = netip.AddrFromSlice(p.ip4.DstIP)
+			if p.ip4.Flags&layers.IPv4MoreFragments != 0 || p.ip4.FragOffset != 0 {
+				p.stats.Fragments++
+				return
+			}
+		case layers.LayerTypeIPv6:
+			src, _ = netip.AddrFromSlice(p.ip6.SrcIP)
+			dst, _ = netip.AddrFromSlice(p.ip6.DstIP)
+		case layers.LayerTypeTCP:
+			isTCP = true
+		}
+	}
+	if !isTCP || !src.IsValid() || !dst.IsValid() {
+		return
+	}
+	p.stats.TCP++
+	t := &p.tcp
+	from := netip.AddrPortFrom(src, uint16(t.SrcPort))
+	half := p.half(from, netip.AddrPortFrom(dst, uint16(t.DstPort)))
+	if half == nil || half.closed && !t.RST {
+		return
+	}
+	p.reset = t.RST
+	if !half.known && len(t.Payload) > 0 && !t.SYN {
+		// The capture begins within this half: it begins here.
+		start := layers.TCP{SYN: true, Seq: t.Seq - 1, SrcPort: t.SrcPort, DstPort: t.DstPort}
+		half.known = true
+		p.asm.AssembleWithTimestamp(half.flow, &start, at)
+	}
+	if t.SYN {
+		half.known = true
+	}
+	if half.known {
+		p.asm.AssembleWithTimestamp(half.flow, t, at)
+	}
+	if t.RST && !half.c.conn.ended {
+		half.c.conn.Close(at)
+	}
+	if t.RST || half.c.halves[0].closed && half.c.halves[1].closed {
+		half.c.halves[0].closed, half.c.halves[1].closed = true, true
+	}
+}
+
+// half returns what the sender of the segment in hand sends to, made anew where
+// the segment begins a connection.
+func (p *pcapReader) half(from, to netip.AddrPort) *tcpHalf {
+	key := tuple{from, to}
+	if from.Compare(to) > 0 {
+		key = tuple{to, from}
+	}
+	t := &p.tcp
+	c := p.conns[key]
+	if c != nil && t.SYN {
+		h := c.halves[c.sideOf(from)]
+		if h.started && h.isn != t.Seq || h.known && !h.started {
+			p.forget(key, c) // the same ends, connected again
+			c = nil
+		}
+	}
+	if c == nil {
+		if !t.SYN && len(t.Payload) == 0 {
+			return nil
+		}
+		c = p.connect(key, from, to)
+	}
+	h := c.halves[c.sideOf(from)]
+	if t.SYN {
+		h.isn, h.started = t.Seq, true
+	}
+	return h
+}
+
+func (c *tcpConn) sideOf(from netip.AddrPort) Side {
+	if from == c.client {
+		return Client
+	}
+	return Server
+}
+
+func (p *pcapReader) connect(key tuple, from, to netip.AddrPort) *tcpConn {
+	if len(p.conns) >= 2*maxConnections {
+		p.sweep()
+	}
+	client, server := from, to
+	if p.tcp.SYN && p.tcp.ACK || !p.tcp.SYN && from.Port() < to.Port() { // the listener has the lower port, mostly
+		client, server = to, from
+	}
+	c := &tcpConn{client: client}
+	c.conn = p.d.Connect(Endpoints{Client: client.String(), Server: server.String(), Via: p.cfg.Via, Whole: p.tcp.SYN})
+	for side := range c.halves {
+		p.next++
+		n := binary.BigEndian.AppendUint64(nil, p.next)
+		h := &tcpHalf{p: p, c: c, side: Side(side), flow: gopacket.NewFlow(layers.EndpointIPv4, n, nil)}
+		c.halves[side] = h
+		p.flows[p.next] = h
+	}
+	p.conns[key] = c
+	return c
+}
+
+// sweep forgets connections that ended, and where that is not enough, any.
+func (p *pcapReader) sweep() {
+	for key, c := range p.conns {
+		if c.halves[0].closed && c.halves[1].closed || c.conn.ended {
+			p.forget(key, c)
+		}
+	}
+	for key, c := range p.conns {
+		if len(p.conns) < maxConnections {
+			return
+		}
+		p.forget(key, c)
+	}
+}
+
+func (p *pcapReader) forget(key tuple, c *tcpConn) {
+	c.conn.Close(p.stats.Last)
+	for _, h := range c.halves {
+		h.closed = true
+		delete(p.flows, binary.BigEndian.Uint64(h.flow.Src().Raw()))
+	}
+	delete(p.conns, key)
+}
+
+// Reassembled takes bytes in their order.
+func (h *tcpHalf) Reassembled(list []tcpassembly.Reassembly) {
+	for _, r := range list {
+		if r.Skip != 0 {
+			h.c.conn.Lost(h.side, r.Seen, int64(r.Skip))
+		}
+		h.c.conn.Data(h.side, r.Seen, r.Bytes)
+		if r.End && !h.p.reset {
+			h.c.conn.End(h.side, r.Seen)
+		}
+	}
+}
+
+// ReassemblyComplete is called after the last bytes.
+func (h *tcpHalf) ReassemblyComplete() { h.closed = true }
+
+// finish ends what is still open.
+func (p *pcapReader) finish() {
+	p.reset = true // the end of the capture is not the end of connections
+	p.asm.FlushAll()
+	p.d.stopped = true
+	p.d.Close(p.stats.Last)
+	if p.stats.Broken {
+		g := capture.Gap{From: p.stats.Last, To: p.stats.Last, Reason: capture.GapMissing}.Record()
+		g.Source, g.Via = "pcap", p.cfg.Via
+		g.Headers = []capture.Header{{Name: "tcp.why", Value: "the file breaks off within packet " + strconv.FormatInt(p.stats.Packets+1, 10)}}
+		p.cfg.Emit(g)
+	}
+	p.stats.Traffic = p.d.Traffic()
+}

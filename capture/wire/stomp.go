@@ -1,0 +1,515 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gctap/capture"
+)
+
+// stomp reads one connection between a STOMP client and its broker, versions
+// 1.0 to 1.2.
+type stomp struct {
+	c       *Conn
+	version string // as agreed; empty: not seen, headers are read as in 1.1
+	session string // the broker's name of the connection; empty: not known
+	sends   int64  // SENDs since the beginning; < 0: not known
+	user    string
+	client  string
+
+	scanned [2]int // bytes of a frame in which its end is known not to be
+
+	subs map[string]stompSub // by subscription id
+	acks map[string]string   // ack id of a MESSAGE -> its message-id
+	old  map[string]string   // the generation of acks before
+}
+
+type stompSub struct{ dest, mode string }
+
+const maxStompAcks = 20_000
+
+func newStomp(c *Conn) protocol {
+	s := &stomp{c: c, subs: map[string]stompSub{}, acks: map[string]string{}}
+	if !c.Whole {
+		s.sends = -1
+	}
+	return s
+}
+
+func (s *stomp) name() string { return "STOMP" }
+
+// stompCommands are the words that frames begin with, the longer first where
+// one begins with another.
+var stompCommands = [][]byte{
+	[]byte("CONNECTED\n"), []byte("CONNECT\n"), []byte("STOMP\n"), []byte("SEND\n"), []byte("SUBSCRIBE\n"), []byte("UNSUBSCRIBE\n"),
+	[]byte("ACK\n"), []byte("NACK\n"), []byte("BEGIN\n"), []byte("COMMIT\n"), []byte("ABORT\n"), []byte("DISCONNECT\n"),
+	[]byte("MESSAGE\n"), []byte("RECEIPT\n"), []byte("ERROR\n"),
+}
+
+// stompBegins reports whether b begins with a command on a line of its own.
+func stompBegins(b []byte) verdict {
+	if i := bytes.IndexByte(b[:min(len(b), 16)], '\r'); i >= 0 {
+		b = append(append([]byte(nil), b[:i]...), b[i+1:min(len(b), 16)]...)
+	}
+	return startsWithWord(b, stompCommands)
+}
+
+func detectStomp(b []byte, whole bool) verdict {
+	if whole {
+		return stompBegins(bytes.TrimLeft(b, "\r\n"))
+	}
+	if _, found := stompResync(b); found {
+		return sure
+	}
+	return never
+}
+
+// stompResync finds a command after the NUL that ends a frame, or at the front.
+func stompResync(b []byte) (drop int, found bool) {
+	for at := 0; at < len(b); {
+		head := bytes.TrimLeft(b[at:], "\r\n")
+		if v := stompBegins(head); v == sure {
+			return len(b) - len(head), true
+		} else if v == maybe && len(head) > 0 {
+			return len(b) - len(head), false
+		}
+		i := bytes.IndexByte(b[at:], 0)
+		if i < 0 {
+			return len(b), false
+		}
+		at += i + 1
+	}
+	return len(b), false
+}
+
+func (s *stomp) resync(_ Side, b []byte) (drop int, found bool) { return stompResync(b) }
+
+// stompFrame is one frame; its body points into the bytes it was read from.
+type stompFrame struct {
+	command string
+	headers []capture.Header // unescaped
+	body    []byte
+	length  bool // it has a content-length
+}
+
+func (f *stompFrame) get(name string) string {
+	for _, h := range f.headers {
+		if h.Name == name {
+			return h.Value
+		}
+	}
+	return ""
+}
+
+// maxStompHead is the longest command with headers, in bytes.
+const maxStompHead = 1 << 20
+
+// frame reads a frame, or the line breaks between two.
+func (s *stomp) frame(from Side, at time.Time, b []byte) step {
+	if blank := len(b) - len(bytes.TrimLeft(b, "\r\n")); blank > 0 {
+		return step{used: blank} // heartbeats
+	}
+	if stompBegins(b) == never {
+		return step{lost: true, bad: "no frame begins here"}
+	}
+	scanned := min(s.scanned[from], len(b))
+	head, bodyAt := stompHead(b, max(0, scanned-3))
+	if bodyAt < 0 {
+		if len(b) > maxStompHead {
+			s.scanned[from] = 0
+			return step{lost: true, bad: "a frame's headers do not end"}
+		}
+		s.scanned[from] = len(b)
+		return step{need: len(b) + 1}
+	}
+	f := s.parse(head)
+	end, exact := -1, false
+	if text := f.get("content-length"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			s.scanned[from] = 0
+			return step{lost: true, bad: "a content-length that is no length"}
+		}
+		total := int64(bodyAt) + n + 1
+		if total > int64(s.c.d.cfg.Limit) {
+			s.scanned[from] = 0
+			return step{used: int(min(total, int64(len(b)))), skip: max(0, total-int64(len(b))),
+				bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, s.c.d.cfg.Limit)}
+		}
+		if int64(len(b)) < total {
+			return step{need: int(total), exact: true}
+		}
+		end, exact = bodyAt+int(n), true
+	} else if i := bytes.IndexByte(b[max(bodyAt, scanned):], 0); i >= 0 {
+		end = max(bodyAt, scanned) + i
+	}
+	if end < 0 {
+		s.scanned[from] = len(b)
+		return step{need: len(b) + 1}
+	}
+	s.scanned[from] = 0
+	if b[end] != 0 {
+		return step{lost: true, bad: "a body is longer than its content-length"}
+	}
+	f.body, f.length = b[bodyAt:end], exact
+	s.handle(from, at, &f)
+	return step{used: end + 1}
+}
+
+// stompHead returns the command and headers, and where the body begins; -1
+// where the blank line between has not come. It looks from scanned on.
+func stompHead(b []byte, scanned int) (head []byte, bodyAt int) {
+	for at := scanned; ; {
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			return nil, -1
+		}
+		at += i + 1
+		if at < len(b) && b[at] == '\n' {
+			return b[:at], at + 1
+		}
+		if at+1 < len(b) && b[at] == '\r' && b[at+1] == '\n' {
+			return b[:at], at + 2
+		}
+	}
+}
+
+// parse reads the command and headers. Of a header that comes twice both are
+// kept, and the first counts.
+func (s *stomp) parse(head []byte) (f stompFrame) {
+	lines := strings.Split(strings.TrimRight(string(head), "\r\n"), "\n")
+	f.command = strings.TrimSuffix(lines[0], "\r")
+	f.headers = make([]capture.Header, 0, len(lines)-1)
+	escaped := s.version != "1.0" && f.command != "CONNECT" && f.command != "CONNECTED" && f.command != "STOMP"
+	for _, line := range lines[1:] {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
+		if !ok {
+			continue
+		}
+		if escaped {
+			name, value = stompUnescape.Replace(name), stompUnescape.Replace(value)
+		}
+		f.headers = append(f.headers, capture.Header{Name: name, Value: value})
+	}
+	return f
+}
+
+var stompUnescape = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\c`, ":", `\r`, "\r")
+
+func (s *stomp) lostFrame(from Side) {
+	s.scanned[from] = 0
+	if from == Client {
+		s.sends = -1
+	}
+}
+
+func (s *stomp) end(from Side, at time.Time, rest []byte) {
+	s.c.cutOff(from, at, len(bytes.Trim(rest, "\r\n\x00")))
+}
+
+func (s *stomp) handle(from Side, at time.Time, f *stompFrame) {
+	switch f.command {
+	case "CONNECT", "STOMP":
+		s.user, s.client = f.get("login"), f.get("client-id")
+	case "CONNECTED":
+		s.connected(from, at, f)
+	case "SEND":
+		s.sent(from, at, f)
+	case "MESSAGE":
+		s.dispatched(from, at, f)
+	case "SUBSCRIBE":
+		s.subscribe(from, at, f)
+	case "UNSUBSCRIBE":
+		s.unsubscribe(from, at, f)
+	case "ACK", "NACK":
+		s.acknowledged(from, at, f)
+	case "BEGIN", "COMMIT", "ABORT":
+		n := note{kind: map[string]string{"BEGIN": "begin", "COMMIT": "commit", "ABORT": "rollback"}[f.command]}
+		n.add("amq.transaction", f.get("transaction"))
+		n.text = n.kind + " of transaction " + f.get("transaction")
+		s.note(at, from, n)
+	case "DISCONNECT":
+		s.note(at, from, note{kind: "disconnect", text: "disconnected"})
+	case "ERROR":
+		s.note(at, from, note{kind: "error", text: "refused: " + strings.ToValidUTF8(f.get("message"), "�")})
+	}
+}
+
+// note names the connection as the broker does, where that is known.
+func (s *stomp) note(at time.Time, from Side, n note) {
+	n.conn = s.session
+	n.add("amq.client-id", s.client)
+	n.add("amq.user", s.user)
+	s.c.note(at, from, n)
+}
+
+func (s *stomp) connected(from Side, at time.Time, f *stompFrame) {
+	s.version, s.session = f.get("version"), f.get("session")
+	if s.version == "" {
+		s.version = "1.0"
+	}
+	if server := f.get("server"); server != "" && !strings.HasPrefix(server, "ActiveMQ/") {
+		s.sends = -1 // another broker makes other ids
+	}
+	text := "connected with STOMP " + s.version
+	if s.client != "" {
+		text += " as client " + s.client
+	}
+	if s.user != "" {
+		text += ", user " + s.user
+	}
+	s.note(at, from, note{kind: "connect", text: text})
+}
+
+// brokerID returns the id that ActiveMQ gives the message that was sent last:
+// it counts the SENDs of a connection, whose name it told as the session.
+func (s *stomp) brokerID() string {
+	if s.sends < 0 || !strings.HasPrefix(s.session, "ID:") {
+		return ""
+	}
+	return join(s.session, -1, 1, s.sends)
+}
+
+// stompPlaces are STOMP's spellings of destinations, and ours.
+var stompPlaces = []struct{ wire, ours string }{
+	{"/queue/", "queue://"}, {"/topic/", "topic://"}, {"/remote-temp-topic/", "temp-topic://"}, {"/temp-topic/", "temp-topic://"},
+	{"/remote-temp-queue/", "temp-queue://"}, {"/temp-queue/", "temp-queue://"},
+}
+
+func stompPlace(s string) string {
+	for _, p := range stompPlaces {
+		if name, ok := strings.CutPrefix(s, p.wire); ok {
+			return p.ours + name
+		}
+	}
+	return s
+}
+
+func (s *stomp) sent(from Side, at time.Time, f *stompFrame) {
+	if s.sends >= 0 {
+		s.sends++
+	}
+	dest := stompPlace(f.get("destination"))
+	rec := s.record(at, f)
+	rec.Conn, rec.From, rec.MessageID = s.session, s.c.endpoint(from), s.brokerID()
+	if rec.Conn == "" {
+		rec.Conn = s.c.String()
+	}
+	if rec.MessageID == "" {
+		to, _ := place(dest, "")
+		s.c.d.unnamed.add(s.c.d.unnamed.key(to, rec.Type(), rec.Body))
+	} else if !s.c.d.seen.add(rec.MessageID) {
+		return
+	}
+	s.c.message(rec, dest, "")
+}
+
+func (s *stomp) dispatched(from Side, at time.Time, f *stompFrame) {
+	dest := stompPlace(f.get("destination"))
+	if strings.HasPrefix(dest, advisoryTopic) {
+		s.c.d.cfg.Skip(dest)
+		return
+	}
+	original := stompPlace(f.get("original-destination"))
+	mid := f.get("message-id")
+	if s.version == "" { // read as 1.1, where only an escaped id has no colons
+		mid = strings.ReplaceAll(mid, `\c`, ":")
+	}
+	if s.c.d.seen.add(mid) {
+		rec := s.record(at, f)
+		rec.MessageID, rec.Conn = mid, producerOf(mid)
+		to, _ := place(dest, original)
+		if s.c.d.unnamed.empty() || !s.c.d.unnamed.take(s.c.d.unnamed.key(to, rec.Type(), rec.Body)) {
+			s.c.message(rec, dest, original)
+		}
+	}
+	ack := f.get("ack")
+	if ack == "" {
+		ack = mid
+	}
+	s.keepAck(ack, mid)
+	sub := s.subs[f.get("subscription")]
+	n := note{kind: "dispatch", dest: dest, text: "handed to subscription " + f.get("subscription")}
+	n.add("amq.message-id", mid)
+	n.add("amq.consumer", s.consumer(f.get("subscription")))
+	n.add("amq.ack-mode", sub.mode)
+	if f.get("redelivered") == "true" {
+		n.add("amq.redelivered", "1")
+	}
+	s.note(at, from, n)
+}
+
+// consumer names a subscription, for people and to tell consumers apart.
+func (s *stomp) consumer(sub string) string {
+	if s.session == "" {
+		return s.c.String() + "/" + sub
+	}
+	return s.session + "/" + sub
+}
+
+func (s *stomp) keepAck(ack, mid string) {
+	if len(s.acks) >= maxStompAcks {
+		s.old, s.acks = s.acks, map[string]string{}
+	}
+	s.acks[ack] = mid
+}
+
+func (s *stomp) subscribe(from Side, at time.Time, f *stompFrame) {
+	sub := stompSub{dest: stompPlace(f.get("destination")), mode: f.get("ack")}
+	if sub.mode == "" {
+		sub.mode = "auto"
+	}
+	if len(s.subs) < maxConsumers {
+		s.subs[f.get("id")] = sub
+	}
+	n := note{kind: "subscribe", dest: sub.dest, text: "subscribed to " + sub.dest}
+	n.add("amq.consumer", s.consumer(f.get("id")))
+	n.add("amq.ack-mode", sub.mode)
+	n.add("amq.selector", f.get("selector"))
+	s.note(at, from, n)
+}
+
+func (s *stomp) unsubscribe(from Side, at time.Time, f *stompFrame) {
+	sub := s.subs[f.get("id")]
+	delete(s.subs, f.get("id"))
+	n := note{kind: "unsubscribe", dest: sub.dest, text: "no longer subscribed to " + orUnknown(sub.dest)}
+	n.add("amq.consumer", s.consumer(f.get("id")))
+	s.note(at, from, n)
+}
+
+// acknowledged takes an ACK: of the message whose ack header it repeats (1.2),
+// or that it names. Mode client means that message and all before it.
+func (s *stomp) acknowledged(from Side, at time.Time, f *stompFrame) {
+	ack := f.get("id")
+	if ack == "" {
+		ack = f.get("message-id")
+	}
+	mid, known := s.acks[ack]
+	if !known {
+		mid, known = s.old[ack]
+	}
+	if !known {
+		mid = f.get("message-id")
+	}
+	delete(s.acks, ack)
+	sub := s.subs[f.get("subscription")]
+	n := note{kind: "ack", dest: sub.dest, text: "acknowledged"}
+	n.add("amq.message-id", mid)
+	n.add("amq.ack", pick(f.command == "ACK", "individual", "negative"))
+	if f.command == "NACK" {
+		n.text = "refused by the consumer"
+	}
+	n.add("amq.ack-mode", sub.mode)
+	n.add("amq.consumer", s.consumer(f.get("subscription")))
+	n.add("amq.transaction", f.get("transaction"))
+	s.note(at, from, n)
+}
+
+// producerOf returns the connection an ActiveMQ message-id begins with: the id
+// less its last three numbers.
+func producerOf(id string) string {
+	if !strings.HasPrefix(id, "ID:") {
+		return ""
+	}
+	end := len(id)
+	for range 3 {
+		if end = strings.LastIndexByte(id[:end], ':'); end < 0 {
+			return ""
+		}
+	}
+	if strings.Count(id[:end], ":") < 2 {
+		return ""
+	}
+	return id[:end]
+}
+
+// stompPlumbing are headers that belong to a frame and not to its message.
+var stompPlumbing = map[string]bool{
+	"subscription": true, "ack": true, "content-length": true, "receipt": true, "transaction": true, "id": true, "message-id": true, "selector": true,
+}
+
+// record makes a Record of a SEND or MESSAGE; its place is for the caller. A
+// header that has a field of its own is left out of Headers once.
+func (s *stomp) record(at time.Time, f *stompFrame) capture.Record {
+	rec := capture.Record{CapturedAt: at, Body: bytes.Clone(f.body), BodyKind: stompKind(f)}
+	if rec.Body == nil {
+		rec.Body = []byte{}
+	}
+	if f.command == "MESSAGE" {
+		rec.Body = s.text(&rec)
+	}
+	taken := map[string]bool{}
+	for _, h := range f.headers {
+		if stompPlumbing[h.Name] {
+			continue
+		}
+		if !taken[h.Name] && stompField(&rec, h) {
+			taken[h.Name] = true
+			continue
+		}
+		rec.Headers = append(rec.Headers, h)
+	}
+	if tx := f.get("transaction"); tx != "" {
+		rec.Headers = append(rec.Headers, capture.Header{Name: "amq.transaction", Value: tx})
+	}
+	if f.command == "SEND" && s.client != "" {
+		rec.Headers = append(rec.Headers, capture.Header{Name: "amq.client-id", Value: s.client})
+	}
+	return rec
+}
+
+// text returns a body as UTF-8: ActiveMQ hands a JMS text to STOMP in Java's
+// modified UTF-8, which a text of STOMP's own is not unless it is broken.
+func (s *stomp) text(rec *capture.Record) []byte {
+	if rec.BodyKind == capture.Text && !utf8.Valid(rec.Body) {
+		return javaUTF8(rec.Body)
+	}
+	return rec.Body
+}
+
+// stompField puts a header into the Record's field for it, if it has one.
+func stompField(rec *capture.Record, h capture.Header) bool {
+	switch h.Name {
+	case "destination", "original-destination":
+	case "type", "JMSType":
+		if rec.JMSType != nil {
+			return false
+		}
+		rec.JMSType = new(h.Value)
+	case "reply-to":
+		rec.ReplyTo = stompPlace(h.Value)
+	case "correlation-id":
+		rec.CorrelationID = h.Value
+	case "timestamp":
+		ms, err := strconv.ParseInt(h.Value, 10, 64)
+		if err != nil {
+			return false
+		}
+		if ms != 0 {
+			rec.SentAt = new(time.UnixMilli(ms).UTC())
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// stompKind tells the JMS kind that ActiveMQ makes of a SEND, or made a MESSAGE
+// from.
+func stompKind(f *stompFrame) capture.BodyKind {
+	switch {
+	case strings.HasPrefix(f.get("transformation"), "jms-map"):
+		return capture.Map
+	case f.get("amq-msg-type") == "text" && len(f.body) > 0:
+		return capture.Text
+	case f.length:
+		return capture.Bytes
+	case len(f.body) == 0:
+		return capture.Unknown
+	}
+	return capture.Text
+}
