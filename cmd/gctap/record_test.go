@@ -369,8 +369,8 @@ func TestRecordInParts(t *testing.T) {
 	}
 }
 
-// ledgerOf is the ledger of the command queue.
-func ledgerOf(t *testing.T, db, ref string) capture.Counts {
+// ledgerLines reads the ledger of a session.
+func ledgerLines(t *testing.T, db, ref string) []capture.Counts {
 	t.Helper()
 	st, s, err := store.OpenSession(t.Context(), db, ref)
 	if err != nil {
@@ -381,7 +381,19 @@ func ledgerOf(t *testing.T, db, ref string) capture.Counts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range ledger {
+	return ledger
+}
+
+// wholeLedger is the sum over all destinations.
+func wholeLedger(t *testing.T, db, ref string) capture.Counts {
+	t.Helper()
+	return sum(ledgerLines(t, db, ref))
+}
+
+// ledgerOf is the ledger of the command queue.
+func ledgerOf(t *testing.T, db, ref string) capture.Counts {
+	t.Helper()
+	for _, c := range ledgerLines(t, db, ref) {
 		if c.Destination == "queue://Connector1" {
 			return c
 		}
