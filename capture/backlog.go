@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"time"
 )
@@ -37,8 +38,9 @@ type backlog struct {
 
 // A chunk is a part of the backlog that is in the file or on its way there.
 type chunk struct {
-	items  []Delivery // nil once it is in the file
-	acks   []func()   // of the items in the file
+	items  []Delivery       // nil once it is in the file
+	acks   []func()         // of the items in the file
+	sent   map[string]int64 // messages in the file by destination
 	bytes  int
 	oldest time.Time
 	file   *os.File
@@ -96,8 +98,12 @@ func (b *backlog) spilled(c *chunk, size int64, err error) {
 	for _, waiting := range b.chunks {
 		if waiting == c {
 			c.size = size
-			for _, d := range c.items {
-				c.acks = append(c.acks, d.Ack)
+			c.sent = map[string]int64{}
+			for i := range c.items {
+				c.acks = append(c.acks, c.items[i].Ack)
+				if rec := &c.items[i].Record; rec.isMessage() {
+					c.sent[rec.To]++
+				}
 			}
 			c.items = nil
 			b.memory -= c.bytes
@@ -151,24 +157,37 @@ func (b *backlog) take(n int) []Delivery {
 	return taken
 }
 
-// each shows every record that waits. Of those in the file only the number is
-// known here; they are shown as records of Others.
+// each shows every message that waits. Of those in the file only the destination
+// is known here.
 func (b *backlog) each(show func(*Record)) {
 	items := func(all []Delivery) {
 		for i := range all {
-			show(&all[i].Record)
+			if all[i].Record.isMessage() {
+				show(&all[i].Record)
+			}
 		}
 	}
 	items(b.head)
 	for _, c := range b.chunks {
 		items(c.items)
-		if c.items == nil {
-			for range c.acks {
-				show(&Record{To: Others})
+		for dest, n := range c.sent {
+			for range n {
+				show(&Record{To: dest})
 			}
 		}
 	}
 	items(b.tail)
+}
+
+// unread is what the file took of a chunk and did not give back, by destination.
+func (c *chunk) unread(items []Delivery) map[string]int64 {
+	left := maps.Clone(c.sent)
+	for i := range items {
+		if rec := &items[i].Record; rec.isMessage() {
+			left[rec.To]--
+		}
+	}
+	return left
 }
 
 // oldest is when the first delivery was captured.

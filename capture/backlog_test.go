@@ -2,6 +2,7 @@ package capture
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -89,8 +90,8 @@ func TestBacklogLosesNothingInSilenceWhenTheFileIsDamaged(t *testing.T) {
 			stored++
 		}
 	}
-	if lost == 0 || stored+lost != 1000 || r.Status().Lost != lost {
-		t.Errorf("stored %d, gap rows say %d lost, status %+v", stored, lost, r.Status())
+	if lost == 0 || stored+lost != 1000 || r.Status().Lost != lost || sink.ledger["topic://a"].Lost != lost {
+		t.Errorf("stored %d, gap rows say %d lost, status %+v, ledger %+v", stored, lost, r.Status(), sink.ledger)
 	}
 }
 
@@ -150,4 +151,36 @@ func TestOfferNeverWaitsForTheSpill(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+// TestSinkFailsOverAFullFile: what waits in the file is lost by destination,
+// too, and what is no message is not counted as one.
+func TestSinkFailsOverAFullFile(t *testing.T) {
+	sink := &memorySink{hold: make(chan struct{}), fail: errors.New("full")}
+	cfg := RecorderConfig{Sink: sink, Memory: 100 * 600, Spill: 1 << 30, SpillDir: t.TempDir(), Batch: 10}
+	spilled := false
+	r, err := record(t, cfg, func(r *Recorder) {
+		for i := range 1000 {
+			d := message(fmt.Sprint(i), fmt.Sprint("topic://", i%2))
+			d.Ack = func() {}
+			r.Offer(d)
+			r.Offer(d) // a copy: only its acknowledgement waits
+			r.Gap(Gap{Reason: GapReconnect})
+			r.spills.Wait()
+		}
+		spilled = r.Status().Spilled
+		close(sink.hold)
+	})
+	if err == nil || !spilled {
+		t.Fatalf("the sink gave %v, spilled %t", err, spilled)
+	}
+	lost, ledger := r.Unstored()
+	if lost != 1000 || len(ledger) != 2 {
+		t.Errorf("%d lost, ledger %+v", lost, ledger)
+	}
+	for _, c := range ledger {
+		if c.Received != 1000 || c.Doubled != 500 || c.Lost != 500 || c.Stored != 0 {
+			t.Errorf("%+v", c)
+		}
+	}
 }

@@ -187,6 +187,9 @@ func (r *Recorder) double(d Delivery) bool {
 // ackOnly marks an entry of the queue that is no record.
 const ackOnly Direction = "ack"
 
+// isMessage reports whether an entry of the queue is a message that was seen.
+func (r *Record) isMessage() bool { return r.Direction != GapRow && r.Direction != ackOnly }
+
 // Gap puts a gap row at this place of the recording.
 func (r *Recorder) Gap(g Gap) {
 	rec := g.Record()
@@ -329,10 +332,12 @@ func (r *Recorder) fetch() {
 	if err == nil {
 		return
 	}
-	// What the file took and does not give back is lost; its senders are not
-	// known any more.
-	lost := int64(len(c.acks) - len(items))
-	r.totals.Lost += lost
+	// What the file took and does not give back is lost.
+	var lost int64
+	for dest, n := range c.unread(items) {
+		r.count(&Record{To: dest}, func(c *Counts, s *Status) { c.Lost += n; s.Lost += n })
+		lost += n
+	}
 	gap := Gap{From: c.oldest, To: time.Now(), Reason: GapOverflow, Lost: &lost}
 	r.push(Delivery{Record: gap.Record()})
 }
@@ -387,11 +392,7 @@ func (r *Recorder) fail(b Batch, err error) {
 			r.lose(rec)
 		}
 	}
-	r.queue.each(func(rec *Record) {
-		if rec.Direction != GapRow && rec.Direction != ackOnly {
-			r.lose(rec)
-		}
-	})
+	r.queue.each(r.lose)
 }
 
 func (r *Recorder) lose(rec *Record) {
