@@ -19,7 +19,7 @@ const (
 	Seen    Evidence = "works"    // a message came this way
 	Refused Evidence = "refused"  // the broker said no
 	NotSeen Evidence = "not seen" // nothing came while we listened
-	Untried Evidence = "untried"  // trying would change the broker
+	Untried Evidence = "untried"  // trying would change the broker, or harm GC
 )
 
 // A Finding is what an examination found of one mode.
@@ -57,7 +57,7 @@ func (e *Examination) Complete() bool {
 
 // Examine listens for wait and says which modes work here. It sends nothing
 // and creates nothing on the broker: its one subscription is the wildcard over
-// all topics, and it ends. Durable is not tried, since its queue would stay.
+// all topics, and it ends. What would create or take something is not tried.
 func Examine(ctx context.Context, link capture.Link, cfg Config, wait time.Duration) (*Examination, error) {
 	x := &examiner{cfg: cfg, tap: New(cfg, nil), seen: map[Mode]int{}, clients: map[string]bool{}, skews: map[string]*Skew{}}
 	began := time.Now()
@@ -130,21 +130,8 @@ func (x *examiner) report(waited time.Duration, refused error) *Examination {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	e := &Examination{Waited: waited, Foreign: x.foreign, Clients: slices.Sorted(maps.Keys(x.clients))}
-	for _, mode := range []Mode{Mirror, Composite, Durable, Events} {
-		f := Finding{Mode: mode, Evidence: NotSeen, Messages: x.seen[mode], Misses: misses[mode]}
-		switch {
-		case mode == Durable:
-			f.Evidence = Untried
-			f.Words = "trying leaves a queue on the broker"
-			if x.seen[Mirror] > 0 {
-				f.Words += "; the queue is mirrored, so it works where the broker has virtual topics"
-			}
-		case refused != nil:
-			f.Evidence, f.Words = Refused, refused.Error()
-		case f.Messages > 0:
-			f.Evidence = Seen
-		}
-		e.Modes = append(e.Modes, f)
+	for _, mode := range []Mode{Mirror, Composite, Durable, Events, Browse, Consume} {
+		e.Modes = append(e.Modes, x.finding(mode, refused))
 	}
 	for _, s := range x.skews {
 		e.Skews = append(e.Skews, *s)
@@ -153,10 +140,42 @@ func (x *examiner) report(waited time.Duration, refused error) *Examination {
 	return e
 }
 
+// finding is what the examination knows of a mode; refused is the broker's
+// answer to the wildcard.
+func (x *examiner) finding(mode Mode, refused error) Finding {
+	f := Finding{Mode: mode, Evidence: NotSeen, Messages: x.seen[mode], Misses: misses[mode]}
+	if why := untried[mode]; why != "" {
+		f.Evidence, f.Words = Untried, why
+		if mode == Durable && x.seen[Mirror] > 0 {
+			f.Words += "; the queue is mirrored, so it works where the broker has virtual topics"
+		}
+		return f
+	}
+	switch {
+	case refused != nil:
+		f.Evidence, f.Words = Refused, refused.Error()
+		if mode != Events {
+			f.Words += "; record asks for this topic by its name, which was not tried: it may be allowed"
+		}
+	case f.Messages > 0:
+		f.Evidence = Seen
+	}
+	return f
+}
+
+// untried is why a mode is not tried.
+var untried = map[Mode]string{
+	Durable: "trying leaves a queue on the broker",
+	Browse:  "trying makes the queue where there is none",
+	Consume: "trying takes commands away from GC",
+}
+
 // misses is what a recording in a mode lacks.
 var misses = map[Mode]string{
 	Mirror:    "what is sent while the tap is away",
 	Composite: "what is sent while the tap is away",
 	Durable:   "no command; events that are sent while the tap is away",
 	Events:    "all commands",
+	Browse:    "the commands that GC takes between two looks, nearly all",
+	Consume:   "no command, but GC gets none: never beside live agents",
 }

@@ -19,7 +19,7 @@ func TestDoctor(t *testing.T) {
 	}{
 		{"mirrored", brokertest.Options{Mirror: true}, exitOK, map[string]string{"mirror": "works", "composite": "not seen", "events": "works"}},
 		{"composite", brokertest.Options{Composite: []string{"Connector1"}}, exitOK, map[string]string{"mirror": "not seen", "composite": "works"}},
-		{"bare", brokertest.Options{}, exitNegative, map[string]string{"mirror": "not seen", "events": "works", "durable": "untried"}},
+		{"bare", brokertest.Options{}, exitNegative, map[string]string{"mirror": "not seen", "events": "works", "durable": "untried", "browse": "untried", "consume": "untried"}},
 		{"closed", brokertest.Options{Mirror: true, Readable: []string{"queue://>"}}, exitNegative, map[string]string{"mirror": "refused", "events": "refused"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
