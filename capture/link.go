@@ -28,7 +28,7 @@ type Link interface {
 
 // A Subscription asks for the messages of one destination.
 type Subscription struct {
-	Destination string // queue://NAME, topic://NAME; topic://> is every topic
+	Destination string // queue://NAME, topic://NAME; topics also by wildcard: a.*.c, a.>, and > for all
 	Individual  bool   // the broker keeps each message until its Ack (client-individual)
 	Prefetch    int    // messages in flight at the most; 0: the link's default
 	Pending     int    // messages the broker may hold back for a slow reader; 0: default

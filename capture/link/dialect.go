@@ -14,7 +14,7 @@ type dialect struct {
 	name string
 
 	// destination writes queue://NAME and the like as the broker wants it.
-	// Topic > is every topic.
+	// In a topic's name * is one part between dots, and a > at the end the rest.
 	destination func(kind, name string) (string, error)
 
 	// key names the headers of which the first that is there is the same on
@@ -40,8 +40,8 @@ type dialect struct {
 	// topics, messages that wait for a slow reader (pending).
 	subscribe func(h *frame.Header, prefetch, pending int)
 
-	// everything is added to a subscription to every topic.
-	everything []string
+	// wildcard is added to a subscription to topics by wildcard.
+	wildcard []string
 }
 
 // activeMQ is ActiveMQ Classic, measured with 5.17.2. A message-id is
@@ -50,7 +50,7 @@ type dialect struct {
 //
 // It heeds maximumPendingMessageLimit only where its configuration has a
 // pendingMessageLimitStrategy, as the one it comes with does; else it holds all.
-// A subscription to every topic takes in the advisory topics, and where the
+// A wildcard over topics takes in the advisory topics, and where the
 // broker lacks the jars to write their messages it logs an error with a stack
 // trace for each: the selector keeps them from being tried.
 var activeMQ = &dialect{
@@ -65,7 +65,7 @@ var activeMQ = &dialect{
 		h.Add("activemq.prefetchSize", fmt.Sprint(prefetch))
 		h.Add("activemq.maximumPendingMessageLimit", fmt.Sprint(pending))
 	},
-	everything: []string{"selector", "JMSType IS NULL OR JMSType <> 'Advisory'"},
+	wildcard: []string{"selector", "JMSType IS NULL OR JMSType <> 'Advisory'"},
 }
 
 // artemis is ActiveMQ Artemis, from its documents, not measured: addresses
@@ -74,13 +74,8 @@ var activeMQ = &dialect{
 // #. Its message-id is a number that a copy made by a divert does not share and
 // a restarted broker gives again, so it is no key.
 var artemis = &dialect{
-	name: "Artemis",
-	destination: func(kind, name string) (string, error) {
-		if kind == "topic" && name == ">" {
-			name = "#"
-		}
-		return slashed(kind, name)
-	},
+	name:             "Artemis",
+	destination:      hashed,
 	clock:            time.Millisecond,
 	lengthMeansBytes: true,
 	subscribe: func(h *frame.Header, prefetch, _ int) {
@@ -93,15 +88,10 @@ var artemis = &dialect{
 // each subscription; a JMS client's own id is in the header amqp-message-id.
 // It sends content-length with every body.
 var rabbitMQ = &dialect{
-	name: "RabbitMQ",
-	destination: func(kind, name string) (string, error) {
-		if kind == "topic" && name == ">" {
-			name = "#"
-		}
-		return slashed(kind, name)
-	},
-	key:   []string{"amqp-message-id"},
-	clock: time.Second, // AMQP's
+	name:        "RabbitMQ",
+	destination: hashed,
+	key:         []string{"amqp-message-id"},
+	clock:       time.Second, // AMQP's
 	subscribe: func(h *frame.Header, prefetch, _ int) {
 		h.Add("prefetch-count", fmt.Sprint(min(prefetch, 65535)))
 	},
@@ -130,6 +120,14 @@ func slashed(kind, name string) (string, error) {
 		return "/remote-" + kind + "/" + name, nil
 	}
 	return "", fmt.Errorf("destination %s://%s: write queue://NAME or topic://NAME", kind, name)
+}
+
+// hashed is slashed for a broker whose wildcard for the rest is #.
+func hashed(kind, name string) (string, error) {
+	if kind == "topic" && (name == ">" || strings.HasSuffix(name, ".>")) {
+		name = strings.TrimSuffix(name, ">") + "#"
+	}
+	return slashed(kind, name)
 }
 
 // wire writes a destination of ours as the broker wants it.

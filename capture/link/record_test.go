@@ -97,3 +97,19 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 }
+
+func TestWildcardsAsTheBrokerWritesThem(t *testing.T) {
+	for _, c := range []struct{ server, ours, wire string }{
+		{"ActiveMQ/5.17.2", "topic://>", "/topic/>"},
+		{"ActiveMQ/5.17.2", "topic://10.0.*.>", "/topic/10.0.*.>"},
+		{"RabbitMQ/3.12.1", "topic://>", "/topic/#"},
+		{"RabbitMQ/3.12.1", "topic://10.0.*.>", "/topic/10.0.*.#"},
+		{"ActiveMQ-Artemis/2.31.0", "topic://10.>", "/topic/10.#"},
+		{"RabbitMQ/3.12.1", "topic://a>", "/topic/a>"},
+		{"RabbitMQ/3.12.1", "queue://a.>", "/queue/a.>"},
+	} {
+		if got, err := dialectOf(c.server).wire(c.ours); err != nil || got != c.wire {
+			t.Errorf("%s: %s is written %s, %v; want %s", c.server, c.ours, got, err, c.wire)
+		}
+	}
+}

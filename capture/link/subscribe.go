@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gctap/capture"
@@ -163,9 +164,9 @@ func (s *session) subscribe(sub *subscription) (*frame.Frame, error) {
 		pending = s.conn.config.Pending
 	}
 	s.dialect.subscribe(f.Header, prefetch, pending)
-	if want.Destination == "topic://>" {
-		for i := 0; i+1 < len(s.dialect.everything); i += 2 {
-			f.Header.Add(s.dialect.everything[i], s.dialect.everything[i+1])
+	if topic, ok := strings.CutPrefix(want.Destination, "topic://"); ok && strings.ContainsAny(topic, "*>") {
+		for i := 0; i+1 < len(s.dialect.wildcard); i += 2 {
+			f.Header.Add(s.dialect.wildcard[i], s.dialect.wildcard[i+1])
 		}
 	}
 	if want.Browse {

@@ -72,7 +72,7 @@ const (
 type Config struct {
 	Mode       Mode
 	Queues     []string // command queues, by name
-	Topics     []string // client topics that are known, by name
+	Topics     []string // client topics that are known, by name or pattern (CheckTopic)
 	Consumer   string   // Durable: the consumer's name
 	NoDiscover bool     // leave the wildcard over all topics alone
 
@@ -102,6 +102,7 @@ type Tap struct {
 	ctx      context.Context
 	copies   map[string]copyOf // destination a copy is read from
 	known    map[string]bool   // topics whose messages are GC's
+	patterns []pattern         // the same, with wildcards
 	held     map[string][]capture.Delivery
 	heldSize int
 	foreign  map[string]bool // topics that had their 100 messages
@@ -146,7 +147,11 @@ func New(cfg Config, rec Recorder) *Tap {
 		}
 	}
 	for _, topic := range cfg.Topics {
-		t.known["topic://"+topic] = true
+		if isPattern(topic) {
+			t.patterns = append(t.patterns, strings.Split(topic, "."))
+		} else {
+			t.known["topic://"+topic] = true
+		}
 	}
 	return t
 }
@@ -226,7 +231,11 @@ func (t *Tap) topicsByName() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wildcard = false
-	return append([]string{peerTopic}, slices.Sorted(maps.Keys(t.known))...)
+	dests := append([]string{peerTopic}, slices.Sorted(maps.Keys(t.known))...)
+	for _, p := range t.patterns {
+		dests = append(dests, "topic://"+strings.Join(p, "."))
+	}
+	return dests
 }
 
 func (t *Tap) subscribe(dest string, individual bool) error {
@@ -446,6 +455,12 @@ func (t *Tap) isKnown(dest string) bool {
 	return t.known[dest]
 }
 
+// isAskedFor reports whether a pattern of the configuration takes in a topic.
+func (t *Tap) isAskedFor(dest string) bool {
+	topic, ok := strings.CutPrefix(dest, "topic://")
+	return ok && slices.ContainsFunc(t.patterns, func(p pattern) bool { return p.matches(topic) })
+}
+
 func (t *Tap) command(d capture.Delivery, source copyOf) {
 	rec := &d.Record
 	rec.Via = string(source.via)
@@ -482,7 +497,7 @@ func (t *Tap) otherMirror(dest string) {
 func (t *Tap) event(d capture.Delivery) {
 	dest := d.Record.To
 	known := t.isKnown(dest)
-	if !known && t.cfg.IsEvent(&d.Record) {
+	if !known && (t.isAskedFor(dest) || t.cfg.IsEvent(&d.Record)) {
 		t.name(dest)
 		known = true
 	}
@@ -512,7 +527,7 @@ func (t *Tap) name(dest string) {
 	for _, d := range held {
 		t.heldSize -= len(d.Record.Body)
 	}
-	alone := !t.wildcard
+	alone := !t.wildcard && !t.isAskedFor(dest)
 	t.mu.Unlock()
 	for _, d := range held {
 		t.rec.Offer(d)

@@ -42,8 +42,8 @@ func (l *fakeLink) Done() <-chan struct{} { return nil }
 func (l *fakeLink) message(dest, typ, body string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, sub := range []string{dest, everyTopic} {
-		if deliver := l.subs[sub]; deliver != nil && (sub == dest || strings.HasPrefix(dest, "topic://")) {
+	for sub, deliver := range l.subs {
+		if sub == dest || pattern(strings.Split(sub, ".")).matches(dest) || sub == everyTopic && strings.HasPrefix(dest, "topic://") {
 			deliver(capture.Delivery{Record: capture.Record{
 				To: dest, JMSType: &typ, Body: []byte(body), MessageID: dest + typ + body, CapturedAt: time.Unix(100, 0),
 			}})
@@ -136,6 +136,47 @@ func TestSorting(t *testing.T) {
 	for _, dest := range []string{"topic://stocks", "topic://ActiveMQ.Advisory.Topic", "topic://VirtualTopic.Mirror.Orders"} {
 		if rec.foreign[dest] != 1 {
 			t.Errorf("%s counted %d times, want 1", dest, rec.foreign[dest])
+		}
+	}
+}
+
+// TestTopicsByWildcard: what a pattern takes in is recorded whatever is on it,
+// with the wildcard over all topics and without; but never an advisory, nor a
+// copy of a queue that was not asked for.
+func TestTopicsByWildcard(t *testing.T) {
+	for _, noDiscover := range []bool{false, true} {
+		link, rec, tap, subs := start(t, Config{
+			Mode: Mirror, Queues: []string{"Connector1"}, Topics: []string{"10.0.>", "desk.*.in", "ActiveMQ.>", "VirtualTopic.>"}, NoDiscover: noDiscover,
+		}, "")
+		if noDiscover != slices.Contains(subs, "topic://10.0.>") {
+			t.Errorf("subscribes to %q", subs)
+		}
+		for _, topic := range []string{"10.0.0.1", "desk.7.in", "desk.7.out", "desk.7.8.in", "10.1.0.1", "ActiveMQ.Advisory.Topic", "VirtualTopic.Mirror.Orders"} {
+			link.message("topic://"+topic, "", "anything")
+		}
+		link.message("topic://VirtualTopic.Mirror.Connector1", "Hello#10.0.0.2", "")
+		link.message("topic://10.0.0.2", "", "more")
+		tap.Close()
+		want := []string{
+			"event events topic://10.0.0.1 anything", "event events topic://desk.7.in anything",
+			"command mirror queue://Connector1 ", "event events topic://10.0.0.2 more",
+		}
+		if !slices.Equal(rec.rows, want) {
+			t.Errorf("without discovery %t: recorded\n%s", noDiscover, strings.Join(rec.rows, "\n"))
+		}
+		if len(link.added) != 0 {
+			t.Errorf("without discovery %t: subscribed to %s, which a pattern brings", noDiscover, <-link.added)
+		}
+	}
+}
+
+func TestCheckTopic(t *testing.T) {
+	for topic, ok := range map[string]bool{
+		"a": true, "192.168.1.72": true, "a.*.b": true, "a.>": true, ">": true, "*": true,
+		"": false, "a*": false, "a.b>": false, "a.>.b": false, ">>": false,
+	} {
+		if err := CheckTopic(topic); (err == nil) != ok {
+			t.Errorf("%q: %v", topic, err)
 		}
 	}
 }

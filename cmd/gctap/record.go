@@ -74,7 +74,7 @@ For composite and auto:
 	flags := cmd.Flags()
 	f.broker.register(flags)
 	flags.StringArrayVar(&f.queues, "queue", []string{defaultQueue}, "command queue of GC; may be given several times")
-	flags.StringArrayVar(&f.topics, "topic", nil, "client topic that is recorded whatever is on it; may be given several times")
+	flags.StringArrayVar(&f.topics, "topic", nil, "client topic, or topics by wildcard (192.168.>, 10.0.*.7), recorded whatever is on them; may be given several times")
 	flags.StringVar(&f.mode, "mode", string(stomptap.Auto), "how commands are seen: see above")
 	flags.StringVar(&f.consumer, "consumer", defaultConsumer, "name of this tap in durable mode")
 	flags.StringVar(&f.name, "name", "", "name of the session (default: host and time)")
@@ -127,8 +127,10 @@ func (f *recordFlags) check() error {
 			return usagef("--%s %s: a time is not negative", name, d)
 		}
 	}
-	if slices.Contains(f.topics, "") {
-		return usagef("--topic is empty: give the name of a client's topic")
+	for _, topic := range f.topics {
+		if err := stomptap.CheckTopic(topic); err != nil {
+			return usagef("--topic: %v", err)
+		}
 	}
 	for _, queue := range f.queues {
 		if strings.ContainsAny(queue, "*>") || queue == "" {
