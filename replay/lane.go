@@ -23,7 +23,8 @@ type lane struct {
 	given        map[int]bool
 	impatient    map[Event]bool // without dialogs: what failed to come once
 	over         bool
-	index        int // in the timers; -1: none set
+	paced        bool // its turn has come by the rate
+	index        int  // in the timers; -1: none set
 	at           time.Time
 }
 
@@ -57,8 +58,12 @@ func (p *player) task(l *lane) (at time.Duration, causes []Cause, step *Step) {
 // advance does what the lane can do now.
 func (p *player) advance(ctx context.Context, l *lane) error {
 	for !l.over {
+		if p.stopped() {
+			p.keep(l)
+			return nil
+		}
 		at, causes, step := p.task(l)
-		now, due := time.Now(), p.due(at)
+		now, due := p.watch.now(), p.due(at)
 		if now.Before(due) {
 			p.timers.set(l, due)
 			return nil
@@ -71,12 +76,21 @@ func (p *player) advance(ctx context.Context, l *lane) error {
 			p.progress()
 			return nil
 		}
-		l.since, l.given, l.waits = time.Time{}, nil, ""
-		if err := p.do(ctx, l, step, due); err != nil {
+		l.waits = ""
+		if held, err := p.do(ctx, l, step, due); held || err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// proceed goes on to the next step.
+func (p *player) proceed(l *lane) {
+	step := l.conversation.Steps[l.next]
+	p.done[step] = true
+	p.nudged = append(p.nudged, l.conversation.Name)
+	l.next++
+	l.since, l.given, l.paced = time.Time{}, nil, false
 }
 
 // ready reports whether all causes have come or been given up. It sets the
@@ -142,18 +156,24 @@ func (p *player) inTurn(l *lane) bool {
 	if !p.timeless() {
 		return true
 	}
-	n := 0
-	switch {
-	case l.conversation == nil:
-		n = p.plan.Stimuli[l.stimulus].Order
-	case l.next < len(l.conversation.Steps):
-		n = l.conversation.Steps[l.next]
-	}
+	n := p.order(l)
 	if n <= p.turn {
 		return true
 	}
 	p.queued[n] = append(p.queued[n], l)
 	return false
+}
+
+// order returns the place in the plan of what the lane does next; ends come at
+// any time.
+func (p *player) order(l *lane) int {
+	switch {
+	case l.conversation == nil:
+		return p.plan.Stimuli[l.stimulus].Order
+	case l.next < len(l.conversation.Steps):
+		return l.conversation.Steps[l.next]
+	}
+	return 0
 }
 
 // pass moves the turn on past the commands that are sent or given up.
@@ -254,18 +274,19 @@ func waitsFor(s *Stimulus) string {
 	return fmt.Sprintf("waits for an inbound call%s to agent %s", from, s.Agent)
 }
 
-// do sends the step, brings the stimulus about, or ends the lane.
-func (p *player) do(ctx context.Context, l *lane, step *Step, due time.Time) error {
+// do sends the step, brings the stimulus about, or ends the lane. held says
+// that the step may not go yet.
+func (p *player) do(ctx context.Context, l *lane, step *Step, due time.Time) (held bool, err error) {
 	if step != nil {
 		return p.command(ctx, l, step, due)
 	}
 	if l.conversation == nil {
 		if err := p.stimulate(ctx, p.plan.Stimuli[l.stimulus]); err != nil {
-			return err
+			return false, err
 		}
 	}
 	p.end(l)
-	return nil
+	return false, nil
 }
 
 // stimulate brings a stimulus about under the names of the new GC. The end of
@@ -319,35 +340,36 @@ func (p *player) stop(l *lane, reason string) {
 }
 
 // command sends a step, or deals with one that cannot be sent.
-func (p *player) command(ctx context.Context, l *lane, step *Step, due time.Time) error {
+func (p *player) command(ctx context.Context, l *lane, step *Step, due time.Time) (held bool, err error) {
 	if step.Blocked != "" {
 		p.stop(l, fmt.Sprintf("%s (record %d) cannot be sent: %s", step.Name, step.Record.Seq, step.Blocked))
-		return nil
+		return false, nil
 	}
 	out, err := p.write.write(step)
 	if no, ok := errors.AsType[*unmapped](err); ok {
 		switch p.opts.OnUnmapped {
 		case SkipCommand:
 			p.result.Skipped++
-			p.done[l.conversation.Steps[l.next]] = true
-			p.nudged = append(p.nudged, l.conversation.Name)
-			l.next++
-			return nil
+			p.proceed(l)
+			return false, nil
 		case FailReplay:
-			return fmt.Errorf("replay record %d: %s", step.Record.Seq, no.reason)
+			return false, fmt.Errorf("replay record %d: %s", step.Record.Seq, no.reason)
 		}
 		p.stop(l, no.reason)
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	return p.send(ctx, l, step, out, due)
+	if !p.pace.turn(l, p.watch.now()) || !p.mayPass(l) {
+		return true, nil
+	}
+	return false, p.send(ctx, l, step, out, due)
 }
 
 // send offers the command before it goes out: its answer can only follow.
 func (p *player) send(ctx context.Context, l *lane, step *Step, out capture.Outgoing, due time.Time) error {
-	now := time.Now()
+	now, behind := time.Now(), p.watch.now().Sub(due)
 	rec := capture.Record{
 		CapturedAt: now, SentAt: &now, Direction: capture.Command, Source: "stomp", Via: "replay", Conn: flow.Producer(&step.Record),
 		To: out.To, ReplyTo: out.ReplyTo, CorrelationID: out.CorrelationID, JMSType: out.JMSType, BodyKind: capture.Text,
@@ -360,11 +382,9 @@ func (p *player) send(ctx context.Context, l *lane, step *Step, out capture.Outg
 		return fmt.Errorf("send %s to %s: %w", step.Name, out.To, err)
 	}
 	p.result.Sent++
-	p.result.Behind = append(p.result.Behind, now.Sub(due))
-	p.done[l.conversation.Steps[l.next]] = true
+	p.result.Behind = append(p.result.Behind, behind)
 	p.sent[l.conversation.Steps[l.next]] = true
-	p.nudged = append(p.nudged, l.conversation.Name)
-	l.next++
+	p.proceed(l)
 	p.progress()
 	return nil
 }

@@ -46,12 +46,14 @@ type PlayOptions struct {
 	Run         string // part of the names of the replay's own topics
 	Sync        Sync   // "": SyncBoth
 	Speed       float64
-	Timeout     time.Duration // for a cause; 0: DefaultTimeout
+	Timeout     time.Duration // for a cause, without the time that a Control makes the replay stand; 0: DefaultTimeout
 	Queue       string        // all commands go here; "": where they went, mapped
 	Map         Mapping
 	Credentials Credentials
 	OnUnmapped  Unmapped // "": StopConversation
+	Rate        float64  // commands a second at most, evenly; what is due earlier waits its turn. 0: no limit
 	Decode      decode.Options
+	Control     *Control // steers the replay; nil: nobody does
 
 	// Stimulate brings a stimulus about when it is due; nil: nobody does. It
 	// must not wait for what follows from it.
@@ -70,6 +72,10 @@ type Progress struct {
 	Waiting     int           // conversations that wait for an event
 	Waits       string        // what one of them waits for
 	Behind      time.Duration // how much later than due the last command was sent
+	Stands      bool          // time stands still: see Control
+	Broke       bool          // because of a breakpoint
+	Before      *Step         // the command it stands before; nil: none. Not to be changed
+	Over        bool          // the replay has ended
 }
 
 // Result is how a replay went.
@@ -83,6 +89,7 @@ type Result struct {
 	IDs                     map[string]string
 	Map                     Mapping
 	Took                    time.Duration
+	Stood                   time.Duration // of Took: a Control made it stand
 	Interrupted             bool
 }
 
@@ -134,8 +141,9 @@ type player struct {
 	write  writer
 	flow   *flow.Flow
 	result *Result
-	start  time.Time
+	start  time.Time // by the watch, as all moments of the replay are
 	told   time.Time // when Progress was
+	untold bool      // something has changed since then
 
 	agentsBack, destsBack map[string]string // the replay's names to the recording's
 	idsBack               map[string]string
@@ -153,7 +161,8 @@ type player struct {
 	turn    int                // the first step that is not done
 	queued  map[int][]*lane    // by step: whose turn comes then
 	nudged  []string           // conversations that sent or gave up something
-
+	pace    pace
+	control
 	mu    sync.Mutex
 	inbox []capture.Delivery
 	wake  chan struct{}
@@ -187,6 +196,8 @@ func newPlayer(link capture.Link, plan *Plan, opts PlayOptions) *player {
 		result: &Result{Map: names, Unsent: plan.Unsent},
 	}
 	p.result.IDs = p.write.ids
+	p.pace.limit(opts.Rate)
+	p.control.attach(opts.Control)
 	return p
 }
 
@@ -253,10 +264,10 @@ func (p *player) drain() {
 
 // run sends what is due and takes in what comes, until all lanes have ended.
 func (p *player) run(ctx context.Context) error {
-	p.start = time.Now()
-	defer func() { p.result.Took = time.Since(p.start) }()
+	p.start = p.watch.now()
+	defer p.over(time.Now())
 	m := p.write.names
-	p.offer(flow.Mapping{Agents: m.Agents, Exts: m.Exts, Dests: m.Dests}.Record(p.start))
+	p.offer(flow.Mapping{Agents: m.Agents, Exts: m.Exts, Dests: m.Dests}.Record(time.Now()))
 	p.makeLanes()
 	for _, l := range p.lanes {
 		if err := p.advance(ctx, l); err != nil {
@@ -273,16 +284,39 @@ func (p *player) run(ctx context.Context) error {
 		if err := p.wait(ctx); err != nil {
 			return p.interrupted(err)
 		}
-		for _, d := range p.take() {
-			if err := p.follow(ctx, p.receive(d)); err != nil {
-				return p.interrupted(err)
-			}
-		}
-		if err := p.ring(ctx); err != nil {
+		if err := p.goOn(ctx); err != nil {
 			return p.interrupted(err)
 		}
 	}
 	return nil
+}
+
+// goOn does what has become possible by what came, by the time and by the
+// Control.
+func (p *player) goOn(ctx context.Context) error {
+	for _, d := range p.take() {
+		if err := p.follow(ctx, p.receive(d)); err != nil {
+			return err
+		}
+	}
+	if err := p.thaw(ctx); err != nil {
+		return err
+	}
+	if err := p.ring(ctx); err != nil {
+		return err
+	}
+	if p.untold {
+		p.progress()
+	}
+	return nil
+}
+
+// over closes the books.
+func (p *player) over(began time.Time) {
+	p.watch.run()
+	p.result.Took, p.result.Stood = time.Since(began), p.watch.lost
+	p.told = time.Time{}
+	p.progress()
 }
 
 // settle does what has become possible by what was sent.
@@ -305,13 +339,14 @@ func (p *player) settle(ctx context.Context) error {
 // wait returns when something came, a timer rings or the replay is over.
 func (p *player) wait(ctx context.Context) error {
 	var ring <-chan time.Time
-	if next, ok := p.timers.next(); ok {
-		timer := time.NewTimer(time.Until(next))
+	if d, ok := p.sleep(); ok {
+		timer := time.NewTimer(d)
 		defer timer.Stop()
 		ring = timer.C
 	}
 	select {
 	case <-p.wake:
+	case <-p.changed:
 	case <-ring:
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -319,6 +354,28 @@ func (p *player) wait(ctx context.Context) error {
 		return fmt.Errorf("replay: connection lost: %w", cmpErr(p.link.Err(), errors.New("the link was closed")))
 	}
 	return nil
+}
+
+// sleep returns how long there is nothing to do, unless something comes.
+func (p *player) sleep() (d time.Duration, ok bool) {
+	soonest := func(other time.Duration) {
+		if !ok || other < d {
+			d, ok = other, true
+		}
+	}
+	if p.untold {
+		soonest(time.Until(p.told.Add(progressEvery)))
+	}
+	if p.stopped() {
+		return d, ok
+	}
+	if next, any := p.timers.next(); any {
+		soonest(next.Sub(p.watch.now()))
+	}
+	if len(p.pace.lanes) > 0 {
+		soonest(p.pace.free.Sub(p.watch.now()))
+	}
+	return d, ok
 }
 
 func cmpErr(err, or error) error {
@@ -339,17 +396,28 @@ func (p *player) interrupted(err error) error {
 	return err
 }
 
-// ring advances the lanes whose timer is due.
+// ring advances the lanes whose timer is due, and those whose turn it is by
+// the rate.
 func (p *player) ring(ctx context.Context) error {
-	for {
+	for !p.stopped() {
 		next, ok := p.timers.next()
-		if !ok || next.After(time.Now()) {
-			return nil
+		if !ok || next.After(p.watch.now()) {
+			break
 		}
 		if err := p.advance(ctx, p.timers.pop()); err != nil {
 			return err
 		}
 	}
+	for !p.stopped() {
+		l := p.pace.next(p.watch.now())
+		if l == nil {
+			break
+		}
+		if err := p.advance(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // follow advances the lanes that waited for events of a conversation.
@@ -379,13 +447,18 @@ func (p *player) due(at time.Duration) time.Time {
 
 func (p *player) offer(rec capture.Record) { p.opts.Offer(capture.Delivery{Record: rec}) }
 
+// progress tells where the replay stands, ten times a second at the most.
 func (p *player) progress() {
+	if p.opts.Progress == nil && p.opts.Control == nil {
+		return
+	}
 	now := time.Now()
-	if p.opts.Progress == nil || now.Sub(p.told) < progressEvery {
+	if p.untold = now.Sub(p.told) < progressEvery; p.untold {
 		return
 	}
 	p.told = now
-	s := Progress{Sent: p.result.Sent, Steps: len(p.plan.Steps), Received: p.result.Received}
+	s := Progress{Sent: p.result.Sent, Steps: len(p.plan.Steps), Received: p.result.Received, Stands: p.stopped(), Over: p.left == 0}
+	s.Broke, s.Before = p.before()
 	if n := len(p.result.Behind); n > 0 {
 		s.Behind = p.result.Behind[n-1]
 	}
@@ -395,5 +468,10 @@ func (p *player) progress() {
 			s.Waits = l.waits
 		}
 	}
-	p.opts.Progress(s)
+	if p.opts.Control != nil {
+		p.opts.Control.told(s)
+	}
+	if p.opts.Progress != nil {
+		p.opts.Progress(s)
+	}
 }
