@@ -2,13 +2,14 @@
 // the work done that the model asks for, and draws what the model holds. It
 // decides nothing itself; what a key does stands in model.Bindings.
 //
-// One goroutine owns model and screen. The store is read in another, one
-// request at a time, so that a slow disk never keeps a key waiting.
+// One goroutine owns model and screen. Tasks are worked on in another, one at a
+// time, so that a slow disk never keeps a key waiting.
 package viewer
 
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gdamore/tcell/v2"
@@ -26,7 +27,7 @@ type Options struct {
 // tick is how often a session that is being recorded is looked at.
 const tick = 100 * time.Millisecond
 
-// slow is how long a request may take before the screen says what is awaited.
+// slow is how long a task may take before the screen says what is awaited.
 const slow = 300 * time.Millisecond
 
 // Run shows the viewer on the terminal until the user quits or ctx ends, and
@@ -51,7 +52,7 @@ func RunOn(ctx context.Context, screen tcell.Screen, src model.Source, o Options
 	if o.Session != nil {
 		m.Open(*o.Session)
 	}
-	l := &loop{screen: screen, model: m, src: src, theme: themeOf(o.Plain), events: make(chan tcell.Event, 64), answers: make(chan answer)}
+	l := &loop{screen: screen, model: m, src: src, theme: themeOf(o.Plain), events: make(chan tcell.Event, 64), parts: make(chan part)}
 	quit := make(chan struct{})
 	defer close(quit)
 	go screen.ChannelEvents(l.events, quit)
@@ -63,30 +64,40 @@ func RunOn(ctx context.Context, screen tcell.Screen, src model.Source, o Options
 
 // loop is what the one goroutine works on.
 type loop struct {
-	screen  tcell.Screen
-	model   *model.Model
-	src     model.Source
-	theme   theme
-	events  chan tcell.Event
-	answers chan answer
-	asked   *asked // the request under way; nil: none
+	screen tcell.Screen
+	model  *model.Model
+	src    model.Source
+	theme  theme
+	events chan tcell.Event
+	parts  chan part // of the answer to the task, in order
+	task   *running  // nil: none
+
+	buttons tcell.ButtonMask // that are down
 }
 
-type asked struct {
-	request model.Request
-	at      time.Time
+// part is a part of the answer to a task, or its end, which may be the panic of
+// the goroutine that worked on it.
+type part struct {
+	apply func()
+	last  bool
+	err   error
+	panic any
 }
 
-// answer is a result, or the panic of the goroutine that worked on it.
-type answer struct {
-	result model.Result
-	panic  any
+// running is a task under way.
+type running struct {
+	what     string
+	at       time.Time
+	progress *model.Progress
+	cancel   context.CancelFunc
 }
 
-// wait lets the last request end.
+// wait lets the task end. What it still has to show is of no use.
 func (l *loop) wait() {
-	if l.asked != nil {
-		<-l.answers
+	for l.task != nil {
+		if p := <-l.parts; p.last {
+			l.task = nil
+		}
 	}
 }
 
@@ -95,7 +106,7 @@ func (l *loop) run(ctx context.Context) error {
 	defer ticks.Stop()
 	l.model.Resize(l.screen.Size())
 	for !l.model.Quit() {
-		l.ask(ctx)
+		l.work(ctx)
 		l.draw()
 		select {
 		case <-ctx.Done():
@@ -103,12 +114,8 @@ func (l *loop) run(ctx context.Context) error {
 		case ev := <-l.events:
 			l.event(ev)
 			l.drain()
-		case a := <-l.answers:
-			l.asked = nil
-			if a.panic != nil {
-				panic(a.panic)
-			}
-			l.model.Apply(a.result)
+		case p := <-l.parts:
+			l.answer(p)
 		case <-ticks.C:
 			l.model.Tick()
 		}
@@ -128,24 +135,48 @@ func (l *loop) drain() {
 	}
 }
 
-// ask has the model's next request worked on, unless one is under way.
-func (l *loop) ask(ctx context.Context) {
-	if l.asked != nil {
-		return
+// work begins the model's next task, stops the one that is under way when it is
+// not wanted, and tells when it takes long.
+func (l *loop) work(ctx context.Context) {
+	if t := l.model.Next(); t != nil && l.task == nil {
+		l.begin(ctx, t)
 	}
-	request, ok := l.model.Next()
-	if !ok {
-		return
+	switch {
+	case l.task == nil:
+	case l.model.Stop():
+		l.task.cancel()
+	case time.Since(l.task.at) > slow:
+		l.model.Progress(strings.TrimSpace(l.task.what+" … "+l.task.progress.String()) + "  (Esc stops it)")
 	}
-	l.asked = &asked{request, time.Now()}
+}
+
+func (l *loop) begin(ctx context.Context, t *model.Task) {
+	ctx, cancel := context.WithCancel(ctx)
+	progress := model.NewProgress(func(apply func()) { l.parts <- part{apply: apply} })
+	l.task = &running{t.What, time.Now(), progress, cancel}
 	go func() {
-		var a answer
+		end := part{last: true}
 		defer func() {
-			a.panic = recover() // told by the goroutine that owns the terminal
-			l.answers <- a
+			end.panic = recover() // told by the goroutine that owns the terminal
+			l.parts <- end
 		}()
-		a.result = model.Load(ctx, l.src, request)
+		end.apply, end.err = t.Do(ctx, l.src, progress)
 	}()
+}
+
+// answer takes in a part of the answer.
+func (l *loop) answer(p part) {
+	if p.panic != nil {
+		l.task = nil
+		panic(p.panic)
+	}
+	if !p.last {
+		l.model.Part(p.apply)
+		return
+	}
+	l.task.cancel()
+	l.task = nil
+	l.model.Done(p.apply, p.err)
 }
 
 func (l *loop) event(ev tcell.Event) {
@@ -156,24 +187,30 @@ func (l *loop) event(ev tcell.Event) {
 	case *tcell.EventKey:
 		l.model.Key(keyName(ev))
 	case *tcell.EventMouse:
-		switch {
-		case ev.Buttons()&tcell.WheelDown != 0:
-			l.model.Key("WheelDown")
-		case ev.Buttons()&tcell.WheelUp != 0:
-			l.model.Key("WheelUp")
-		}
+		l.mouse(ev)
 	}
 	if l.model.TakeRedraw() {
 		l.screen.Sync()
 	}
 }
 
-func (l *loop) draw() {
-	progress := ""
-	if l.asked != nil && time.Since(l.asked.at) > slow {
-		progress = l.asked.request.String() + " …"
+// mouse passes on wheel and clicks: a press counts, not what follows while the
+// button is down.
+func (l *loop) mouse(ev *tcell.EventMouse) {
+	buttons := ev.Buttons()
+	switch {
+	case buttons&tcell.WheelDown != 0:
+		l.model.Key("WheelDown")
+	case buttons&tcell.WheelUp != 0:
+		l.model.Key("WheelUp")
+	case buttons&^l.buttons&tcell.Button1 != 0:
+		l.model.Click(ev.Position())
 	}
-	Draw(l.screen, l.model, l.theme, progress)
+	l.buttons = buttons
+}
+
+func (l *loop) draw() {
+	Draw(l.screen, l.model, l.theme)
 	l.screen.Show()
 }
 

@@ -273,9 +273,9 @@ func TestWideCharactersStayInTheirColumns(t *testing.T) {
 	}
 	defer screen.Fini()
 	screen.SetSize(20, 2)
-	p := painter{screen, themeOf(true), 20}
-	p.columns(0, tcell.StyleDefault, []int{0, 6}, "漢字漢字漢字", "next")
-	p.put(0, 1, 20, "e\u0301galite\u0301", tcell.StyleDefault)
+	p := painter{s: screen, theme: themeOf(true), width: 20, height: 2}
+	model.Columns(&p, 0, model.Plain, []int{0, 6}, "漢字漢字漢字", "next")
+	p.Put(0, 1, 20, "e\u0301galite\u0301", model.Plain)
 	screen.Show()
 	cells, _, _ := screen.GetContents()
 	if got := string(cells[6].Runes); got != "n" {

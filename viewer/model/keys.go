@@ -5,24 +5,21 @@ import (
 	"slices"
 )
 
-// A View is one screen of the viewer.
-type View string
-
 // The views. Everywhere is none of them: its bindings hold in all.
 const (
-	Everywhere  View = ""
-	SessionList View = "sessions"
-	MessageList View = "messages"
-	Detail      View = "detail"
-	Raw         View = "raw"
-	Hex         View = "hex"
-	Help        View = "help"
+	Everywhere  Name = ""
+	SessionList Name = "sessions"
+	MessageList Name = "messages"
+	Detail      Name = "detail"
+	Raw         Name = "raw"
+	Hex         Name = "hex"
+	Help        Name = "help"
 )
 
 // A Binding says what a key does in a view. Keys are named as the help screen
 // shows them: a character stands for itself.
 type Binding struct {
-	View   View
+	View   Name
 	Key    string
 	Action string
 	Help   string // empty: the same as the binding above it
@@ -46,6 +43,7 @@ var Bindings = slices.Concat(
 	reading(Detail), reading(Raw), reading(Hex),
 	scrolling(Help, "line"),
 	[]Binding{
+		{Everywhere, "1", "tab.messages", "the messages of the session"},
 		{Everywhere, "?", "view.help", "this help"},
 		{Everywhere, "Esc", "back", "back"},
 		{Everywhere, "q", "back", "back; in the first view: quit"},
@@ -55,7 +53,7 @@ var Bindings = slices.Concat(
 )
 
 // scrolling are the keys that move in a list or text, one row or many.
-func scrolling(v View, row string) []Binding {
+func scrolling(v Name, row string) []Binding {
 	return []Binding{
 		{v, "j", "row.next", "next " + row},
 		{v, "Down", "row.next", ""},
@@ -76,7 +74,7 @@ func scrolling(v View, row string) []Binding {
 }
 
 // reading are the keys of the views of one message.
-func reading(v View) []Binding {
+func reading(v Name) []Binding {
 	return append(scrolling(v, "line"),
 		Binding{v, "n", "message.next", "next message"},
 		Binding{v, "p", "message.prev", "message before"},
@@ -89,8 +87,8 @@ func reading(v View) []Binding {
 }
 
 // ActionFor returns what key does in v; empty for nothing.
-func ActionFor(v View, key string) string {
-	for _, view := range []View{v, Everywhere} {
+func ActionFor(v Name, key string) string {
+	for _, view := range []Name{v, Everywhere} {
 		for _, b := range Bindings {
 			if b.View == view && b.Key == key {
 				return b.Action
@@ -100,23 +98,23 @@ func ActionFor(v View, key string) string {
 	return ""
 }
 
-// Hints are the keys that the last line of the screen names.
-func Hints(v View) string {
-	switch v {
-	case SessionList:
-		return "Enter open  ? help  q quit"
-	case MessageList:
-		return "Enter detail  r raw  x hex  f follow  ? help  q back"
-	case Help:
-		return "q back"
-	}
-	return "d decoded  r raw  x hex  n p messages  q back"
+// hints are the keys that the last line of the screen names.
+var hints = map[Name]string{
+	SessionList: "Enter open  ? help  q quit",
+	MessageList: "Enter detail  r raw  x hex  f follow  ? help  q back",
+	Detail:      "d decoded  r raw  x hex  n p messages  q back",
+	Raw:         "d decoded  r raw  x hex  n p messages  q back",
+	Hex:         "d decoded  r raw  x hex  n p messages  q back",
+	Help:        "q back",
 }
 
+// Hints are the keys that the last line of the screen names in a view.
+func Hints(v Name) string { return hints[v] }
+
 // helpText is the help screen: the key table, read from top to bottom.
-func helpText(v View) Text {
+func helpText(v Name) Text {
 	var lines []Line
-	for _, view := range []View{v, Everywhere} {
+	for _, view := range []Name{v, Everywhere} {
 		title := "Everywhere"
 		if view != Everywhere {
 			title = fmt.Sprintf("In the view %q", string(view))

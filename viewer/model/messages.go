@@ -1,8 +1,12 @@
 package model
 
 import (
+	"context"
+	"fmt"
+	"math"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"gctap/capture"
@@ -31,6 +35,20 @@ func itemOf(row *store.Row) Item {
 	}
 }
 
+func itemsOf(rows []store.Row) []Item {
+	items := make([]Item, len(rows))
+	for i := range rows {
+		items[i] = itemOf(&rows[i])
+	}
+	return items
+}
+
+// chunk is how many rows one task brings.
+const chunk = 200
+
+// end is a seq behind every record.
+const end = math.MaxInt64
+
 // maxItems bounds the window; what is far from the screen is let go.
 const maxItems = 5 * chunk
 
@@ -41,21 +59,35 @@ type Messages struct {
 	Following bool  // the selection stays on the last message
 	Delta     bool  // times are shown as distances
 
+	height int
+	count  int // of windows so far: answers for an older one are useless
+	window
+}
+
+// A window is the part of the list that is in memory.
+type window struct {
 	items   []Item
 	top     int64 // seq of the first item on the screen
-	height  int
-	window  int  // counts what made older answers useless
-	atStart bool // the first item is the session's first
-	atEnd   bool // the last item was the session's last when it was asked for
-	toEnd   bool // the window is to be read from the end
-	stale   bool // the session goes on: look again
-	carry   int  // rows still to move once there are more items
+	goal    int64 // it is to be read from this seq on; 0: from the beginning
+	atStart bool  // the first item is the session's first
+	atEnd   bool  // the last item was the session's last when it was asked for
+	toEnd   bool  // it is to be read from the end
+	centre  bool  // the selection goes to the middle of the screen
+	stale   bool  // the session goes on: look again
+	carry   int   // rows still to move once there are more items
+}
+
+// renew begins another window: what the old one asked for is not wanted.
+func (l *Messages) renew(w window) {
+	l.window, l.Selected = w, 0
+	l.count++
 }
 
 // open shows a session: a live one at its end, followed, another from its
 // beginning.
 func (l *Messages) open(s store.Session) {
-	*l = Messages{Session: s, window: l.window + 1, height: l.height, Following: s.Live, toEnd: s.Live, atStart: !s.Live, Delta: l.Delta}
+	l.Session, l.Following = s, s.Live
+	l.renew(window{toEnd: s.Live, atStart: !s.Live})
 }
 
 // Visible returns the items on the screen.
@@ -77,56 +109,90 @@ func (l *Messages) index(seq int64) int {
 	return sort.Search(len(l.items), func(i int) bool { return l.items[i].Seq >= seq })
 }
 
-// want returns what the window needs.
-func (l *Messages) want() (Request, bool) {
-	ask := func(k kind, seq int64) (Request, bool) {
-		return Request{kind: k, session: l.Session.ID, seq: seq, window: l.window}, true
-	}
+// Next returns what the window needs.
+func (l *Messages) Next() *Task {
 	top := l.index(l.top)
 	switch {
 	case l.Session.ID == 0:
-		return Request{}, false
+		return nil
 	case l.toEnd:
-		return ask(wantBefore, end)
+		return l.before(end)
 	case !l.atEnd && len(l.items) == 0:
-		return ask(wantAfter, 0)
+		return l.after(max(l.goal-1, 0))
 	case !l.atEnd && (l.carry > 0 || top+l.height+chunk/2 > len(l.items)):
-		return ask(wantAfter, l.items[len(l.items)-1].Seq)
+		return l.after(l.items[len(l.items)-1].Seq)
+	case !l.atStart && len(l.items) == 0:
+		return l.before(max(l.goal, 1))
 	case !l.atStart && (l.carry < 0 || top < chunk/2):
-		if len(l.items) > 0 {
-			return ask(wantBefore, l.items[0].Seq)
-		}
+		return l.before(l.items[0].Seq)
 	case l.stale:
-		return ask(wantSession, 0)
+		return l.look()
 	}
-	return Request{}, false
+	return nil
 }
 
-// apply takes the answer to a request of this window.
-func (l *Messages) apply(res *Result) {
-	if res.request.window != l.window {
-		return
+// task is one of this window: when that is another, nobody wants its answer.
+func (l *Messages) task(do func(ctx context.Context, src Source, p *Progress) (func(), error)) *Task {
+	count := l.count
+	return &Task{
+		What:   "reading messages",
+		Do:     do,
+		Wanted: func() bool { return l.count == count },
+		Failed: func(error) {
+			l.atStart, l.atEnd, l.toEnd, l.stale, l.carry = true, true, false, false, 0
+		},
 	}
-	switch res.request.kind {
-	case wantSession:
-		l.refreshed(res.sessions[0])
-	case wantAfter:
-		l.atEnd = len(res.items) == 0
-		l.items = append(l.items, res.items...)
-		if l.Selected == 0 {
-			l.first()
-		}
-	case wantBefore:
-		if l.toEnd {
-			l.items, l.toEnd, l.atEnd = nil, false, true
-		}
-		l.atStart = len(res.items) == 0
-		l.items = slices.Concat(res.items, l.items)
-		if l.Following || l.Selected == 0 {
-			l.last()
-		}
-		l.Following = l.Following && l.Session.Live // that was the last look
-	}
+}
+
+func (l *Messages) after(seq int64) *Task {
+	id := l.Session.ID
+	return l.task(func(ctx context.Context, src Source, _ *Progress) (func(), error) {
+		rows, err := src.After(ctx, id, seq, chunk)
+		items := itemsOf(rows)
+		return func() {
+			l.atEnd = len(items) == 0
+			l.items = append(l.items, items...)
+			if l.Selected == 0 {
+				l.first()
+			}
+			l.settle()
+		}, err
+	})
+}
+
+func (l *Messages) before(seq int64) *Task {
+	id := l.Session.ID
+	return l.task(func(ctx context.Context, src Source, _ *Progress) (func(), error) {
+		rows, err := src.Before(ctx, id, seq, chunk)
+		items := itemsOf(rows)
+		return func() {
+			if l.toEnd {
+				l.items, l.toEnd, l.atEnd = nil, false, true
+			}
+			l.atStart = len(items) == 0
+			l.items = slices.Concat(items, l.items)
+			if l.Following || l.Selected == 0 {
+				l.last()
+			}
+			l.Following = l.Following && l.Session.Live // that was the last look
+			l.settle()
+		}, err
+	})
+}
+
+// look asks how the session stands.
+func (l *Messages) look() *Task {
+	id := l.Session.ID
+	return l.task(func(ctx context.Context, src Source, _ *Progress) (func(), error) {
+		s, err := src.Session(ctx, id)
+		return func() {
+			l.refreshed(s)
+			l.settle()
+		}, err
+	})
+}
+
+func (l *Messages) settle() {
 	l.carryOn()
 	l.scroll()
 	l.trim()
@@ -185,22 +251,35 @@ func (l *Messages) step(n int) {
 
 func (l *Messages) toFirst() {
 	l.Following = false
-	if l.atStart {
-		l.first()
-		l.scroll()
+	if !l.atStart {
+		l.renew(window{atStart: true})
 		return
 	}
-	*l = Messages{Session: l.Session, window: l.window + 1, height: l.height, atStart: true, Delta: l.Delta}
+	l.carry = 0
+	l.first()
+	l.scroll()
 }
 
 func (l *Messages) toLast() {
 	l.Following = l.Session.Live
-	if l.atEnd {
-		l.last()
+	if !l.atEnd {
+		l.renew(window{toEnd: true})
+		return
+	}
+	l.carry = 0
+	l.last()
+	l.scroll()
+}
+
+// goTo selects the message of that seq, or else the nearest there is.
+func (l *Messages) goTo(seq int64) {
+	l.Following = false
+	if i := l.index(seq); i < len(l.items) && l.items[i].Seq == seq {
+		l.Selected, l.carry = seq, 0
 		l.scroll()
 		return
 	}
-	*l = Messages{Session: l.Session, window: l.window + 1, height: l.height, toEnd: true, Following: l.Following, Delta: l.Delta}
+	l.renew(window{goal: seq, centre: true})
 }
 
 func (l *Messages) first() {
@@ -221,6 +300,10 @@ func (l *Messages) scroll() {
 		return
 	}
 	top, selected := l.index(l.top), l.index(l.Selected)
+	if l.centre {
+		top = selected - l.height/2
+		l.centre = top < 0 && !l.atStart
+	}
 	top = min(top, selected)
 	top = max(top, selected-l.height+1)
 	top = max(0, min(top, len(l.items)-l.height))
@@ -242,4 +325,159 @@ func (l *Messages) trim() {
 		l.items = slices.Clip(l.items[:to])
 		l.atEnd = false
 	}
+}
+
+// Name is MessageList.
+func (l *Messages) Name() Name { return MessageList }
+
+// Place is the selected message.
+func (l *Messages) Place() Place { return Place{Session: l.Session, Seq: l.Selected} }
+
+// Visit goes to a message of the session.
+func (l *Messages) Visit(at Place) {
+	if at.Seq != 0 {
+		l.goTo(at.Seq)
+	}
+}
+
+// Title is the session with the figures of its ledger.
+func (l *Messages) Title() string {
+	s := &l.Session
+	title := fmt.Sprintf("%s  %s, %s, lost %s", Printable(s.Name), count(s.Messages(), "message"), count(s.Gaps, "gap"), lost(s))
+	if state := standing(s); state != "" {
+		title += "  " + strings.ToUpper(state)
+	}
+	if l.Following {
+		title += ", followed"
+	}
+	return title + "  " + Printable(s.Broker)
+}
+
+// Resize leaves a line for the titles of the columns.
+func (l *Messages) Resize(_, height int) {
+	l.height = max(height-1, 1)
+	l.scroll()
+}
+
+// Tick has a session that is being recorded looked at again.
+func (l *Messages) Tick() { l.stale = l.Session.Live }
+
+// Do does an action of the list.
+func (l *Messages) Do(m *Model, action string) bool {
+	if n, ok := Steps(action, l.height); ok {
+		l.steps(n)
+		return true
+	}
+	do, ok := messageActions[action]
+	if ok {
+		do(l, m)
+	}
+	return ok
+}
+
+func (l *Messages) steps(n int) {
+	switch n {
+	case -Far:
+		l.toFirst()
+	case Far:
+		l.toLast()
+	default:
+		l.move(n)
+	}
+}
+
+var messageActions = map[string]func(*Messages, *Model){
+	"follow":      (*Messages).follow,
+	"time":        func(l *Messages, _ *Model) { l.Delta = !l.Delta },
+	"view.detail": func(l *Messages, m *Model) { l.read(m, Detail) },
+	"view.raw":    func(l *Messages, m *Model) { l.read(m, Raw) },
+	"view.hex":    func(l *Messages, m *Model) { l.read(m, Hex) },
+}
+
+func (l *Messages) follow(m *Model) {
+	if l.Following {
+		l.Following = false
+		return
+	}
+	if !l.Session.Live {
+		m.Notice = "this session is not being recorded: there is nothing to follow"
+		return
+	}
+	l.toLast()
+}
+
+// read shows the selected message, and the reader then follows the selection.
+func (l *Messages) read(m *Model, v Name) {
+	if l.Selected == 0 {
+		return
+	}
+	m.Reader.open(v, 0)
+	m.Push(&m.Reader)
+}
+
+// Click selects a message; the selected one is read.
+func (l *Messages) Click(m *Model, _, y int) {
+	seen := l.Visible()
+	if y < 1 || y > len(seen) {
+		return
+	}
+	l.Following = false
+	if seq := seen[y-1].Seq; seq != l.Selected {
+		l.Selected = seq
+		return
+	}
+	l.read(m, Detail)
+}
+
+// messageColumns are those of seq, time, direction, agent, name and summary.
+var messageColumns = []int{0, 8, 21, 24, 33, 50}
+
+// Draw shows one message a line.
+func (l *Messages) Draw(c Canvas) {
+	width, _ := c.Size()
+	Columns(c, 0, Title, messageColumns, "    SEQ", "TIME", "", "AGENT", "NAME", "WHAT")
+	items := l.Visible()
+	if len(items) == 0 && l.Session.LastSeq == 0 {
+		c.Put(2, 2, width, "no messages yet", Dim)
+	}
+	for i := range items {
+		item := &items[i]
+		style := styleOf(item)
+		if item.Seq == l.Selected {
+			style = style.Selected()
+			c.Fill(1+i, style)
+		}
+		Columns(c, 1+i, style, messageColumns, fmt.Sprintf("%7d", item.Seq), l.clock(item), arrows[item.Direction], item.Agent, item.Name, item.Summary)
+	}
+}
+
+func styleOf(item *Item) Style {
+	switch {
+	case item.Direction == capture.GapRow:
+		return GapLine
+	case item.Severity == 3:
+		return Error
+	case item.Severity == 2:
+		return Warning
+	case item.Direction == capture.Command:
+		return Command
+	}
+	return Plain
+}
+
+// arrows show a message's way, GC on the right.
+var arrows = map[capture.Direction]string{
+	capture.Command: "->", capture.Event: "<-", capture.Peer: "==", capture.GapRow: "!!", capture.Note: "..",
+}
+
+// clock is an item's time of day, or how long after the item above it came.
+func (l *Messages) clock(item *Item) string {
+	if l.Delta {
+		above, ok := l.Before(item.Seq)
+		if !ok {
+			return ""
+		}
+		return fmt.Sprintf("%+11.3fs", (item.Mono - above.Mono).Round(time.Millisecond).Seconds())
+	}
+	return item.At.Local().Format("15:04:05.000")
 }

@@ -1,22 +1,31 @@
 package model
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
 	"gctap/store"
 )
 
 // A Model is the state of the viewer. One goroutine owns it; slow work is done
-// by whoever drives it, between Next and Apply.
+// by whoever drives it, between Next and Done.
 type Model struct {
 	Sessions Sessions
 	Messages Messages
 	Reader   Reader
 	Notice   string // one line about what went wrong; gone with the next key
 
-	views  []View // the last is on the screen
-	width  int
-	height int
-	quit   bool
-	redraw bool
+	views    []View // the last is on the screen
+	tabs     map[Name]Placed
+	task     *Task // the work under way
+	stopped  bool  // the user does not want to wait for it
+	progress string
+	width    int
+	height   int
+	quit     bool
+	redraw   bool
 }
 
 // Lines of the screen that are not the view's: the head and the foot.
@@ -24,20 +33,97 @@ const frameLines = 2
 
 // New returns a Model that shows the list of sessions.
 func New() *Model {
-	m := &Model{views: []View{SessionList}}
+	m := &Model{}
 	m.Sessions.stale = true
+	m.Reader.list = &m.Messages
+	m.views = []View{&m.Sessions}
 	m.Resize(80, 24)
 	return m
 }
 
-// Open shows the messages of a session on top of what is shown.
+// Open shows a session on top of what is shown, in the first of its tabs.
 func (m *Model) Open(s store.Session) {
-	m.Messages.open(s)
-	m.push(MessageList)
+	m.tabs = map[Name]Placed{}
+	m.Push(m.tab(Tabs()[0], Place{Session: s}))
 }
 
-// View returns the view on the screen.
-func (m *Model) View() View { return m.views[len(m.views)-1] }
+// Top returns the view on the screen.
+func (m *Model) Top() View { return m.views[len(m.views)-1] }
+
+// View returns the name of the view on the screen.
+func (m *Model) View() Name { return m.Top().Name() }
+
+// Push shows a view on top of what is shown.
+func (m *Model) Push(v View) {
+	m.views = append(m.views, v)
+	m.fit(v)
+}
+
+// Switch shows another tab of the session, at the place the user is at.
+func (m *Model) Switch(name Name) {
+	at := m.tabIndex()
+	tabs := Tabs()
+	i := slices.IndexFunc(tabs, func(t Tab) bool { return t.Name == name })
+	if at < 0 || i < 0 {
+		return
+	}
+	place := m.place()
+	v, known := m.tabs[name]
+	if known {
+		v.Visit(place)
+	} else {
+		v = m.tab(tabs[i], place)
+	}
+	m.views = append(m.views[:at], v)
+	m.fit(v)
+}
+
+func (m *Model) tab(t Tab, at Place) Placed {
+	v := t.Open(m, at)
+	m.tabs[t.Name] = v
+	return v
+}
+
+// tabIndex returns where in the stack the tab is that is shown or lies under
+// what is shown; -1: none is.
+func (m *Model) tabIndex() int {
+	for i, v := range slices.Backward(m.views) {
+		if p, ok := v.(Placed); ok && m.tabs[v.Name()] == p {
+			return i
+		}
+	}
+	return -1
+}
+
+// Tab returns the name of the tab that is shown; empty: none is.
+func (m *Model) Tab() Name {
+	if i := m.tabIndex(); i >= 0 {
+		return m.views[i].Name()
+	}
+	return ""
+}
+
+// place returns where the user is; the zero Place where that is nowhere.
+func (m *Model) place() Place {
+	for _, v := range slices.Backward(m.views) {
+		if p, ok := v.(Placed); ok {
+			return p.Place()
+		}
+	}
+	return Place{}
+}
+
+// Goto shows a message of the session in the list of messages.
+func (m *Model) Goto(seq int64) {
+	m.Switch(MessageList)
+	m.Messages.goTo(seq)
+}
+
+// Read shows one message of the session on top of what is shown.
+func (m *Model) Read(seq int64) {
+	m.Reader.open(Detail, seq)
+	m.Push(&m.Reader)
+}
 
 // Quit reports whether the user has had enough.
 func (m *Model) Quit() bool { return m.quit }
@@ -52,25 +138,18 @@ func (m *Model) TakeRedraw() bool {
 // Resize tells the size of the screen in cells.
 func (m *Model) Resize(width, height int) {
 	m.width, m.height = max(width, 1), max(height, 1)
-	body := max(m.height-frameLines, 1)
-	m.Sessions.height, m.Messages.height, m.Reader.height = max(body-1, 1), max(body-1, 1), body
-	m.Sessions.scroll()
-	m.Messages.scroll()
-	m.Reader.resize(m.width)
+	for _, v := range m.views {
+		m.fit(v)
+	}
 }
+
+func (m *Model) fit(v View) { v.Resize(m.width, max(m.height-frameLines, 1)) }
 
 // Size returns what Resize was told.
 func (m *Model) Size() (width, height int) { return m.width, m.height }
 
 // Tick tells that some time has passed: what lives is looked at again.
-func (m *Model) Tick() {
-	switch m.View() {
-	case SessionList:
-		m.Sessions.stale = true
-	case MessageList:
-		m.Messages.stale = m.Messages.Session.Live
-	}
-}
+func (m *Model) Tick() { m.Top().Tick() }
 
 // Key does what the key is bound to. It reports whether it is bound.
 func (m *Model) Key(key string) bool {
@@ -79,181 +158,153 @@ func (m *Model) Key(key string) bool {
 		return false
 	}
 	m.Notice = ""
-	actions[action](m)
+	tab, isTab := strings.CutPrefix(action, "tab.")
+	do, own := actions[action]
+	switch {
+	case isTab:
+		m.Switch(Name(tab))
+	case own:
+		do(m)
+	default:
+		return m.Top().Do(m, action)
+	}
 	return true
 }
 
-// actions are what keys can be bound to.
-var actions = map[string]func(*Model){
-	"row.next":     func(m *Model) { m.move(1) },
-	"row.prev":     func(m *Model) { m.move(-1) },
-	"page.next":    func(m *Model) { m.move(max(m.height-frameLines-2, 1)) },
-	"page.prev":    func(m *Model) { m.move(-max(m.height-frameLines-2, 1)) },
-	"row.first":    func(m *Model) { m.jump(false) },
-	"row.last":     func(m *Model) { m.jump(true) },
-	"session.open": (*Model).openSelected,
-	"follow":       (*Model).follow,
-	"time":         func(m *Model) { m.Messages.Delta = !m.Messages.Delta },
-	"message.next": func(m *Model) { m.readNeighbour(1) },
-	"message.prev": func(m *Model) { m.readNeighbour(-1) },
-	"view.detail":  func(m *Model) { m.read(Detail) },
-	"view.raw":     func(m *Model) { m.read(Raw) },
-	"view.hex":     func(m *Model) { m.read(Hex) },
-	"view.turn":    func(m *Model) { m.read(turn[m.View()]) },
-	"view.help":    (*Model).help,
-	"back":         (*Model).back,
-	"quit":         func(m *Model) { m.quit = true },
-	"redraw":       func(m *Model) { m.redraw = true },
+// Click is a press of the mouse on a cell of the screen.
+func (m *Model) Click(x, y int) {
+	m.Notice = ""
+	switch {
+	case y == 0:
+		for _, t := range m.TabBar() {
+			if x >= t.X && x < t.X+len(t.Text) && m.tabIndex() >= 0 {
+				m.Switch(t.Name)
+			}
+		}
+	case y < m.height-1:
+		m.Top().Click(m, x, y-1)
+	}
 }
 
-var turn = map[View]View{Detail: Raw, Raw: Hex, Hex: Detail}
+// actions are those of the model itself; all others are a view's.
+var actions = map[string]func(*Model){
+	"view.help": (*Model).help,
+	"back":      (*Model).back,
+	"quit":      func(m *Model) { m.quit = true },
+	"redraw":    func(m *Model) { m.redraw = true },
+}
 
-func (m *Model) push(v View) { m.views = append(m.views, v) }
-
+// back stops what the user waits for, else it takes the view away.
 func (m *Model) back() {
+	if m.progress != "" {
+		m.stopped = true
+		return
+	}
 	if len(m.views) == 1 {
 		m.quit = true
 		return
 	}
 	m.views = m.views[:len(m.views)-1]
-	switch m.View() {
-	case SessionList:
-		m.Sessions.stale = true
-	case Detail, Raw, Hex: // from the help, which the reader has shown
-		m.Reader.show(m.View(), m.Reader.record, m.Reader.msg, m.width)
-	}
+	m.fit(m.Top())
+	m.Top().Tick()
 }
-
-func (m *Model) move(n int) {
-	switch m.View() {
-	case SessionList:
-		m.Sessions.move(n)
-	case MessageList:
-		m.Messages.move(n)
-	default:
-		m.Reader.scrollBy(n)
-	}
-}
-
-func (m *Model) jump(toEnd bool) {
-	switch m.View() {
-	case SessionList:
-		m.Sessions.jump(toEnd)
-	case MessageList:
-		if toEnd {
-			m.Messages.toLast()
-		} else {
-			m.Messages.toFirst()
-		}
-	default:
-		m.Reader.jump(toEnd)
-	}
-}
-
-func (m *Model) openSelected() {
-	if s, ok := m.Sessions.SelectedSession(); ok {
-		m.Open(s)
-	}
-}
-
-func (m *Model) follow() {
-	if m.Messages.Following {
-		m.Messages.Following = false
-		return
-	}
-	if !m.Messages.Session.Live {
-		m.Notice = "this session is not being recorded: there is nothing to follow"
-		return
-	}
-	m.Messages.toLast()
-}
-
-// read shows the selected message in one of the reader's views.
-func (m *Model) read(v View) {
-	if m.Messages.Selected == 0 {
-		return
-	}
-	switch m.View() {
-	case Detail, Raw, Hex:
-		m.views[len(m.views)-1] = v
-	default:
-		m.push(v)
-	}
-	if m.Reader.Has(m.Messages.Session.ID, m.Messages.Selected) {
-		m.Reader.show(v, m.Reader.record, m.Reader.msg, m.width)
-	}
-}
-
-func (m *Model) readNeighbour(n int) { m.Messages.move(n) }
 
 func (m *Model) help() {
-	if m.View() == Help {
-		return
+	if m.View() != Help {
+		m.Push(newHelp(m.View()))
 	}
-	m.Reader.text, m.Reader.offset, m.Reader.view = helpText(m.View()), 0, Help
-	m.push(Help)
 }
 
-// reading reports whether the view on the screen is one of a single message.
-func (m *Model) reading() bool {
-	v := m.View()
-	return v == Detail || v == Raw || v == Hex
+// Next returns what is to be done next; nil where there is nothing, or it is
+// under way. Whoever takes it calls Done when its Do has returned.
+func (m *Model) Next() *Task {
+	if m.task != nil {
+		return nil
+	}
+	if t := m.Top().Next(); t != nil {
+		t.owner = m.Top()
+		m.task, m.stopped = t, false
+	}
+	return m.task
 }
 
-// Next returns what the model needs next; false when it has all. Ask again
-// after Apply: an answer may bring up another question.
-func (m *Model) Next() (Request, bool) {
-	if m.Sessions.stale {
-		return Request{kind: wantSessions}, true
-	}
-	if m.reading() && !m.Reader.Has(m.Messages.Session.ID, m.Messages.Selected) {
-		return Request{kind: wantRecord, session: m.Messages.Session.ID, seq: m.Messages.Selected, window: m.Messages.window}, true
-	}
-	return m.Messages.want()
+// Progress tells that the work under way takes long, and how far it is. The
+// user may then stop it. Empty: it does not take long.
+func (m *Model) Progress(text string) { m.progress = text }
+
+// Stop reports whether the work under way is to be stopped: the user wants that,
+// or its answer would be of no use.
+func (m *Model) Stop() bool {
+	t := m.task
+	return t != nil && (m.stopped || t.owner != m.Top() || t.Wanted != nil && !t.Wanted())
 }
 
-// Apply takes in the answer to what Next asked for.
-func (m *Model) Apply(res Result) {
-	if res.err != nil {
-		m.failed(&res)
-		return
+// Part takes in a part of the answer, which the work under way has shown.
+func (m *Model) Part(apply func()) {
+	if t := m.task; t != nil && (t.Wanted == nil || t.Wanted()) {
+		apply()
 	}
-	switch res.request.kind {
-	case wantSessions:
-		m.Sessions.apply(res.sessions)
-	case wantRecord:
-		m.applyRecord(&res)
+}
+
+// Done takes in the end of the work under way: what its Do returned.
+func (m *Model) Done(apply func(), err error) {
+	t, unwanted := m.task, m.Stop() && !m.stopped
+	if err == nil && apply != nil {
+		m.Part(apply)
+	}
+	m.task, m.progress = nil, ""
+	switch {
+	case err == nil:
+	case unwanted: // and asked for again when it is
+	case m.stopped || errors.Is(err, context.Canceled):
+		m.Notice = "stopped: " + t.What
 	default:
-		m.Messages.apply(&res)
+		m.Notice = Printable(err.Error())
+	}
+	if err != nil && !unwanted && t.Failed != nil {
+		t.Failed(err)
 	}
 }
 
-func (m *Model) applyRecord(res *Result) {
-	l := &m.Messages
-	if res.request.window != l.window || res.request.seq != l.Selected || !m.reading() {
-		return
-	}
-	if res.record == nil {
-		m.Notice = "this message is gone from the store"
-		m.back()
-		return
-	}
-	m.Reader.session = l.Session.ID
-	m.Reader.show(m.View(), res.record, res.msg, m.width)
+// A TabLabel is where in the head a tab is named.
+type TabLabel struct {
+	Name  Name
+	X     int
+	Text  string
+	Shown bool
 }
 
-// failed shows the error and stops asking for the same again.
-func (m *Model) failed(res *Result) {
-	m.Notice = Printable(res.err.Error())
-	switch res.request.kind {
-	case wantSessions:
-		m.Sessions.stale = false
-	case wantRecord:
-		if m.reading() {
-			m.back()
+// TabBar returns the names of the tabs for the right end of the head; nil where
+// there are none, or no room.
+func (m *Model) TabBar() []TabLabel {
+	shown := m.Tab()
+	tabs := Tabs()
+	if shown == "" || len(tabs) < 2 {
+		return nil
+	}
+	var bar []TabLabel
+	x := 0
+	for _, t := range tabs {
+		label := TabLabel{t.Name, x, t.Key + " " + string(t.Name), t.Name == shown}
+		bar = append(bar, label)
+		x += len(label.Text) + 2
+	}
+	if shift := m.width - x + 1; shift > m.width/2 {
+		for i := range bar {
+			bar[i].X += shift
 		}
-	default:
-		l := &m.Messages
-		l.atStart, l.atEnd, l.toEnd, l.stale, l.carry = true, true, false, false, 0
+		return bar
 	}
+	return nil
+}
+
+// Foot is the last line: what went wrong, or is awaited, or can be done.
+func (m *Model) Foot() (string, Style) {
+	switch {
+	case m.Notice != "":
+		return m.Notice, Error
+	case m.progress != "":
+		return m.progress, Plain
+	}
+	return Hints(m.View()), Dim
 }

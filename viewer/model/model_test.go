@@ -41,6 +41,8 @@ func (f *fake) After(_ context.Context, session, seq int64, n int) ([]store.Row,
 	return rows, f.err
 }
 
+func (f *fake) Scan(int64, *store.Filter, int64, bool) *store.Scan { return nil }
+
 func (f *fake) Before(_ context.Context, session, seq int64, n int) ([]store.Row, error) {
 	f.asked++
 	last := min(seq-1, f.sessions[session-1].LastSeq)
@@ -71,13 +73,18 @@ func session(id, messages int64, live bool) store.Session {
 func settle(t *testing.T, m *Model, src Source) {
 	t.Helper()
 	for range 100 {
-		r, ok := m.Next()
-		if !ok {
+		task := m.Next()
+		if task == nil {
 			return
 		}
-		m.Apply(Load(t.Context(), src, r))
+		do(t.Context(), m, src, task)
 	}
 	t.Fatal("the model never has enough")
+}
+
+// do does a task as whoever drives the model does.
+func do(ctx context.Context, m *Model, src Source, task *Task) {
+	m.Done(task.Do(ctx, src, NewProgress(func(apply func()) { apply() })))
 }
 
 // press gives keys, and between them all that the model asks for.
@@ -307,7 +314,7 @@ func TestReaderFollowsTheSelection(t *testing.T) {
 	if m.Reader.Record().Seq != 3 || m.Messages.Selected != 3 {
 		t.Errorf("reads %d, selected %d", m.Reader.Record().Seq, m.Messages.Selected)
 	}
-	for _, want := range []View{Raw, Hex, Detail} {
+	for _, want := range []Name{Raw, Hex, Detail} {
 		if press(t, m, src, "Tab"); m.View() != want {
 			t.Errorf("Tab leads to %s, want %s", m.View(), want)
 		}
@@ -327,10 +334,10 @@ func TestReaderFollowsTheSelection(t *testing.T) {
 	}
 }
 
-// shown is the text of the reader's screen.
+// shown is the text of the screen of a reader, or of the help.
 func shown(m *Model) string {
 	var b strings.Builder
-	for _, line := range m.Reader.Visible() {
+	for _, line := range m.Top().(interface{ Visible() []Line }).Visible() {
 		fmt.Fprintf(&b, "%s|%s\n", line.Label, line.Text)
 	}
 	return b.String()
@@ -353,8 +360,12 @@ func TestErrorsAreShownAndNotRepeated(t *testing.T) {
 	m = messages(t, &fake{sessions: src.sessions}, 1)
 	m.Key("Enter")
 	settle(t, m, src)
-	if m.View() != MessageList || m.Notice == "" {
-		t.Errorf("a message that cannot be read: %s, %q", m.View(), m.Notice)
+	if m.View() != Detail || m.Notice == "" || !strings.Contains(shown(m), "could not be read") {
+		t.Errorf("a message that cannot be read: %s, %q:\n%s", m.View(), m.Notice, shown(m))
+	}
+	press(t, m, &fake{sessions: src.sessions}, "n")
+	if !strings.Contains(shown(m), "state|READY") {
+		t.Errorf("the message after it:\n%s", shown(m))
 	}
 }
 
@@ -363,11 +374,13 @@ func TestLateAnswersAreDropped(t *testing.T) {
 	m := New()
 	settle(t, m, src)
 	m.Open(src.sessions[0])
-	r, _ := m.Next()
-	late := Load(t.Context(), src, r)
+	apply, err := m.Next().Do(t.Context(), src, nil)
 	m.Key("q")
 	m.Open(src.sessions[1])
-	m.Apply(late)
+	if !m.Stop() {
+		t.Error("work that nobody wants goes on")
+	}
+	m.Done(apply, err)
 	settle(t, m, src)
 	if got := where(m); got != "1-10 at 1" {
 		t.Errorf("the other session's rows came in: %s", got)
@@ -388,7 +401,7 @@ func TestMessageTexts(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		row   store.Row
-		view  View
+		view  Name
 		wants []string
 	}{
 		{"a command", rec, Detail, []string{"|Login", "password|***", "extension|3001", "masked|password, bytes 0 to 3", "agent␛|1001"}},
@@ -402,10 +415,10 @@ func TestMessageTexts(t *testing.T) {
 	} {
 		m := New()
 		m.Resize(60, 100)
-		m.Messages.Session.ID, m.Messages.Selected = 1, test.row.Seq
-		m.views = append(m.views, test.view)
-		res := Load(t.Context(), one{test.row}, Request{kind: wantRecord, session: 1, seq: test.row.Seq})
-		m.Apply(res)
+		test.row.Seq = 1
+		m.Messages.Session.ID, m.Messages.Selected = 1, 1
+		m.Messages.read(m, test.view)
+		do(t.Context(), m, one{test.row}, m.Next())
 		text := shown(m)
 		for _, want := range test.wants {
 			if !strings.Contains(text, want) {
@@ -423,11 +436,12 @@ func (o one) Session(context.Context, int64) (store.Session, error) { return sto
 func (o one) After(context.Context, int64, int64, int) ([]store.Row, error) {
 	return []store.Row{o.row}, nil
 }
+func (o one) Scan(int64, *store.Filter, int64, bool) *store.Scan             { return nil }
 func (o one) Before(context.Context, int64, int64, int) ([]store.Row, error) { return nil, nil }
 
 func TestKeyTableIsSound(t *testing.T) {
 	type place struct {
-		view View
+		view Name
 		key  string
 	}
 	seen := map[place]bool{}
@@ -437,21 +451,73 @@ func TestKeyTableIsSound(t *testing.T) {
 		} else {
 			seen[p] = true
 		}
-		if actions[b.Action] == nil {
-			t.Errorf("%s in %q: no action %q", b.Key, b.View, b.Action)
-		}
 		if b.Help == "" && (i == 0 || Bindings[i-1].Action != b.Action || Bindings[i-1].View != b.View) {
 			t.Errorf("%s in %q has no help of its own", b.Key, b.View)
 		}
 	}
-	bound := map[string]bool{}
-	for _, b := range Bindings {
-		bound[b.Action] = true
-	}
-	for action := range actions {
-		if !bound[action] {
-			t.Errorf("no key leads to %s", action)
+	for _, tab := range Tabs() {
+		if got := ActionFor(MessageList, tab.Key); got != "tab."+string(tab.Name) {
+			t.Errorf("%s leads to %q, not to the tab %s", tab.Key, got, tab.Name)
 		}
+	}
+}
+
+// opened shows each view; a view without one is not tested with its keys.
+var opened = map[Name]func(t *testing.T, m *Model, src Source){
+	SessionList: func(t *testing.T, m *Model, src Source) { press(t, m, src, "Esc") },
+	MessageList: func(*testing.T, *Model, Source) {},
+	Detail:      func(t *testing.T, m *Model, src Source) { press(t, m, src, "Enter") },
+	Raw:         func(t *testing.T, m *Model, src Source) { press(t, m, src, "r") },
+	Hex:         func(t *testing.T, m *Model, src Source) { press(t, m, src, "x") },
+	Help:        func(t *testing.T, m *Model, src Source) { press(t, m, src, "?") },
+}
+
+func TestEveryKeyDoesSomething(t *testing.T) {
+	for _, b := range Bindings {
+		view := b.View
+		if view == Everywhere {
+			view = MessageList
+		}
+		open := opened[view]
+		if open == nil {
+			t.Errorf("nothing opens the view %q", b.View)
+			continue
+		}
+		src := &fake{sessions: []store.Session{session(1, 1000, false)}}
+		m := New()
+		settle(t, m, src)
+		press(t, m, src, "Enter")
+		open(t, m, src)
+		if m.View() != view {
+			t.Fatalf("%q is shown, not %q", m.View(), view)
+		}
+		if !m.Key(b.Key) {
+			t.Errorf("%s in %q: there is no action %q", b.Key, b.View, b.Action)
+		}
+		settle(t, m, src)
+	}
+}
+
+func TestUnwantedWorkIsStopped(t *testing.T) {
+	src := &fake{sessions: []store.Session{session(1, 1000, false)}}
+	m := New()
+	settle(t, m, src)
+	m.Key("Enter")
+	if task := m.Next(); task == nil || m.Stop() {
+		t.Fatal("no work to do for a list that is opened")
+	}
+	m.Progress("reading messages …")
+	m.Key("Esc")
+	if !m.Stop() || m.View() != MessageList {
+		t.Fatalf("Esc while waiting: stop %v, in %s", m.Stop(), m.View())
+	}
+	m.Done(nil, context.Canceled)
+	if m.Notice != "stopped: reading messages" || m.Next() != nil {
+		t.Errorf("after stopping: %q", m.Notice)
+	}
+	m.Key("Esc")
+	if m.View() != SessionList {
+		t.Error("Esc does not lead back")
 	}
 }
 

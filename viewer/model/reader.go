@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -9,19 +10,8 @@ import (
 
 	"gctap/capture"
 	"gctap/decode"
+	"gctap/decode/flow"
 	"gctap/store"
-)
-
-// A Style is the role of a line; the viewer gives it its colour.
-type Style int
-
-// The styles.
-const (
-	Plain Style = iota
-	Dim
-	Title
-	Warning
-	Error
 )
 
 // A Line is one printable line of a text, with a label in front.
@@ -41,20 +31,74 @@ func textOf(lines []Line) Text {
 	return Text{len(lines), func(i int) Line { return lines[i] }}
 }
 
-// A Reader shows one message, or the help, as a text that scrolls.
+// A Scroll is a text of which a part is on the screen.
+type Scroll struct {
+	text   Text
+	offset int
+	height int
+}
+
+// Visible returns the lines on the screen.
+func (s *Scroll) Visible() []Line {
+	lines := make([]Line, 0, s.height)
+	for i := s.offset; i < min(s.text.Len, s.offset+s.height); i++ {
+		lines = append(lines, s.text.Line(i))
+	}
+	return lines
+}
+
+// Position says where in the text the screen is.
+func (s *Scroll) Position() string {
+	return fmt.Sprintf("lines %d-%d of %d", min(s.offset+1, s.text.Len), min(s.text.Len, s.offset+s.height), s.text.Len)
+}
+
+func (s *Scroll) by(n int) { s.offset = max(0, min(s.offset+n, s.text.Len-s.height)) }
+
+// Draw shows the lines on the screen.
+func (s *Scroll) Draw(c Canvas) {
+	width, _ := c.Size()
+	for y, line := range s.Visible() {
+		x := 0
+		if line.Label != "" {
+			c.Put(0, y, width, line.Label, Dim)
+			x = TextColumn(line.Label)
+		}
+		c.Put(x, y, width, line.Text, line.Style)
+	}
+}
+
+// A Reader shows one message: decoded, as it came, or in hex.
 type Reader struct {
+	Scroll
+	list    *Messages // whose selected message is read
+	seq     int64     // that is read instead; 0: the selected one
 	session int64
 	record  *store.Row
 	msg     decode.Message
-	text    Text
-	view    View
-	offset  int
-	height  int
+	missing int64 // seq of a message that could not be read
+	view    Name  // Detail, Raw or Hex
+	width   int
 }
 
-// Has reports whether the reader holds that message.
-func (r *Reader) Has(session, seq int64) bool {
-	return r.record != nil && r.session == session && r.record.Seq == seq
+// open begins to read a message; with seq 0 the one that the list has selected.
+func (r *Reader) open(v Name, seq int64) {
+	if r.seq, r.missing = seq, 0; !r.holds() {
+		r.record = nil
+	}
+	r.turnTo(v)
+}
+
+// wanted returns the message that is to be shown.
+func (r *Reader) wanted() int64 {
+	if r.seq != 0 {
+		return r.seq
+	}
+	return r.list.Selected
+}
+
+// holds reports whether the reader has the message that is to be shown.
+func (r *Reader) holds() bool {
+	return r.record != nil && r.session == r.list.Session.ID && r.record.Seq == r.wanted()
 }
 
 // Record returns the message that is read; nil while it is on its way.
@@ -63,55 +107,156 @@ func (r *Reader) Record() *store.Row { return r.record }
 // Message returns what decode makes of it.
 func (r *Reader) Message() *decode.Message { return &r.msg }
 
-// Visible returns the lines on the screen.
-func (r *Reader) Visible() []Line {
-	lines := make([]Line, 0, r.height)
-	for i := r.offset; i < min(r.text.Len, r.offset+r.height); i++ {
-		lines = append(lines, r.text.Line(i))
-	}
-	return lines
+// Name is that of the way in which the message is shown.
+func (r *Reader) Name() Name { return r.view }
+
+// Title names the message and says where in it the screen is.
+func (r *Reader) Title() string {
+	return fmt.Sprintf("%s  message %d of %s  %s", r.view, r.wanted(), Printable(r.list.Session.Name), r.Position())
 }
 
-// Position says where in the text the screen is, in lines.
-func (r *Reader) Position() (first, last, all int) {
-	return min(r.offset+1, r.text.Len), min(r.text.Len, r.offset+r.height), r.text.Len
+// Place is the message.
+func (r *Reader) Place() Place {
+	at := r.list.Place()
+	at.Seq = r.wanted()
+	return at
 }
 
-func (r *Reader) show(v View, record *store.Row, msg decode.Message, width int) {
-	r.record, r.msg, r.view, r.offset = record, msg, v, 0
-	if record == nil {
+// Visit reads another message.
+func (r *Reader) Visit(at Place) { r.open(r.view, at.Seq) }
+
+// Resize folds the text anew.
+func (r *Reader) Resize(width, height int) {
+	r.width, r.height = width, height
+	offset := r.offset
+	r.turnTo(r.view)
+	r.offset = offset
+	r.by(0)
+}
+
+// Tick is the list's: it goes on under what is read.
+func (r *Reader) Tick() { r.list.Tick() }
+
+// Click does nothing: there is nothing to select.
+func (r *Reader) Click(*Model, int, int) {}
+
+// turnTo shows the message in a way.
+func (r *Reader) turnTo(v Name) {
+	r.view, r.offset = v, 0
+	switch {
+	case r.missing != 0 && r.missing == r.wanted():
+		r.text = textOf([]Line{{Style: Warning, Text: fmt.Sprintf("message %d could not be read", r.missing)}})
+	case r.record == nil:
 		r.text = Text{}
-		return
-	}
-	switch v {
-	case Raw:
-		r.text = rawText(&record.Record, width)
-	case Hex:
-		r.text = hexText(record.Body)
+	case v == Raw:
+		r.text = rawText(&r.record.Record, r.width)
+	case v == Hex:
+		r.text = hexText(r.record.Body)
 	default:
-		r.text = detailText(record, &msg, width)
+		r.text = detailText(r.record, &r.msg, r.width)
 	}
 }
 
-func (r *Reader) resize(width int) {
-	if r.record != nil && r.view != Help { // the help is not folded
-		offset := r.offset
-		r.show(r.view, r.record, r.msg, width)
-		r.offset = offset
+var turn = map[Name]Name{Detail: Raw, Raw: Hex, Hex: Detail}
+
+// Do does an action of the reader.
+func (r *Reader) Do(_ *Model, action string) bool {
+	if n, ok := Steps(action, r.height); ok {
+		r.by(n)
+		return true
 	}
-	r.scrollBy(0)
+	switch action {
+	case "message.next":
+		r.neighbour(1)
+	case "message.prev":
+		r.neighbour(-1)
+	case "view.detail":
+		r.turnTo(Detail)
+	case "view.raw":
+		r.turnTo(Raw)
+	case "view.hex":
+		r.turnTo(Hex)
+	case "view.turn":
+		r.turnTo(turn[r.view])
+	default:
+		return false
+	}
+	return true
 }
 
-func (r *Reader) scrollBy(n int) {
-	r.offset = max(0, min(r.offset+n, r.text.Len-r.height))
+// neighbour moves the list's selection, which is then read.
+func (r *Reader) neighbour(n int) {
+	if r.seq != 0 && r.seq != r.list.Selected {
+		r.list.goTo(r.seq)
+	}
+	r.seq, r.missing = 0, 0
+	r.list.move(n)
 }
 
-func (r *Reader) jump(toEnd bool) {
-	r.offset = 0
-	if toEnd {
-		r.scrollBy(r.text.Len)
+// Next asks for the message, and then for what the list needs.
+func (r *Reader) Next() *Task {
+	seq, id := r.wanted(), r.list.Session.ID
+	if seq == 0 || seq == r.missing || r.holds() {
+		return r.list.Next()
+	}
+	return &Task{
+		What:   fmt.Sprint("reading message ", seq),
+		Wanted: func() bool { return r.wanted() == seq },
+		Do: func(ctx context.Context, src Source, _ *Progress) (func(), error) {
+			rows, err := src.After(ctx, id, seq-1, 1)
+			if err != nil {
+				return nil, err
+			}
+			if len(rows) == 0 || rows[0].Seq != seq {
+				return nil, fmt.Errorf("message %d is gone from the store", seq)
+			}
+			msg := flow.Decode(&rows[0].Record, decode.Options{})
+			return func() {
+				r.session, r.record, r.msg = id, &rows[0], msg
+				r.turnTo(r.view)
+			}, nil
+		},
+		Failed: func(error) {
+			r.missing, r.record = seq, nil
+			r.turnTo(r.view)
+		},
 	}
 }
+
+// A helpView is the help screen, over the view that it explains.
+type helpView struct{ Scroll }
+
+func newHelp(of Name) *helpView { return &helpView{Scroll{text: helpText(of)}} }
+
+// Name is Help.
+func (h *helpView) Name() Name { return Help }
+
+// Title says where in the help the screen is.
+func (h *helpView) Title() string { return "gctap  help  " + h.Position() }
+
+// Resize does not fold the lines.
+func (h *helpView) Resize(_, height int) {
+	h.height = height
+	h.by(0)
+}
+
+// Do scrolls.
+func (h *helpView) Do(_ *Model, action string) bool {
+	n, ok := Steps(action, h.height)
+	if ok {
+		h.by(n)
+	}
+	return ok
+}
+
+// Click does nothing.
+func (h *helpView) Click(*Model, int, int) {}
+
+// Tick does nothing.
+func (h *helpView) Tick() {}
+
+// Next needs nothing.
+func (h *helpView) Next() *Task { return nil }
 
 // rawLimit is how much of a body the raw view shows.
 const rawLimit = 1 << 20
