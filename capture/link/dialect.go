@@ -83,10 +83,11 @@ var artemis = &dialect{
 	},
 }
 
-// rabbitMQ is RabbitMQ's STOMP plugin, from its documents, not measured. Its
+// rabbitMQ is RabbitMQ's STOMP plugin, measured with 3.10.8 and STOMP clients. Its
 // message-id names the delivery (T_subscription@@session@@n) and so differs for
-// each subscription; a JMS client's own id is in the header amqp-message-id.
-// It sends content-length with every body.
+// each subscription; from its documents, a JMS client's own id is in the header
+// amqp-message-id. It sends content-length with every body that is not empty, and
+// no timestamp of its own. The host header of CONNECT must name a virtual host.
 var rabbitMQ = &dialect{
 	name:        "RabbitMQ",
 	destination: hashed,

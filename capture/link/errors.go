@@ -128,8 +128,15 @@ func reason(a Address, timeout time.Duration, err error) string {
 // "Security Error".
 var aboutLogin = regexp.MustCompile(`(?i)user|password|login|credential|access|auth|security`)
 
+// aboutHost are RabbitMQ's words for a host header that is none of its virtual
+// hosts: "Virtual host 'broker' access denied".
+var aboutHost = regexp.MustCompile(`(?i)virtual host`)
+
 // remedy says what to do about a refused CONNECT.
 func remedy(words string) string {
+	if aboutHost.MatchString(words) {
+		return ": give its virtual host, / where it has only the first (--virtual-host /)"
+	}
 	if aboutLogin.MatchString(words) {
 		return ": check user and password"
 	}

@@ -17,20 +17,23 @@ func isPattern(topic string) bool { return strings.ContainsAny(topic, "*>") }
 // may hold wildcards.
 func CheckTopic(topic string) error {
 	if topic == "" {
-		return fmt.Errorf("the name is empty")
+		return fmt.Errorf("it is empty: give the name of a topic")
 	}
 	parts := strings.Split(topic, ".")
 	for i, part := range parts {
 		switch {
 		case part == "*", !isPattern(part):
 		case part != ">":
-			return fmt.Errorf("%q: a wildcard stands for a whole part between dots, as in 192.168.*.7 or 192.168.>", topic)
+			return fmt.Errorf("in %q a wildcard is a whole part between dots, as in 192.168.*.7 or 192.168.>", topic)
 		case i < len(parts)-1:
-			return fmt.Errorf("%q: > stands at the end, for all that follows", topic)
+			return fmt.Errorf("in %q the > stands at the end, for all that follows", topic)
 		}
 	}
 	return nil
 }
+
+// destination is the pattern as a subscription names it.
+func (p pattern) destination() string { return "topic://" + strings.Join(p, ".") }
 
 // matches reports whether the pattern takes in a topic's name.
 func (p pattern) matches(topic string) bool {

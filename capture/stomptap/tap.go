@@ -233,7 +233,7 @@ func (t *Tap) topicsByName() []string {
 	t.wildcard = false
 	dests := append([]string{peerTopic}, slices.Sorted(maps.Keys(t.known))...)
 	for _, p := range t.patterns {
-		dests = append(dests, "topic://"+strings.Join(p, "."))
+		dests = append(dests, p.destination())
 	}
 	return dests
 }
@@ -241,7 +241,7 @@ func (t *Tap) topicsByName() []string {
 func (t *Tap) subscribe(dest string, individual bool) error {
 	cancel, err := t.conn.Subscribe(t.ctx, capture.Subscription{
 		Destination: dest, Individual: individual, Prefetch: prefetch, Pending: pending,
-	}, t.deliver)
+	}, t.from(dest))
 	if err != nil {
 		return err
 	}
@@ -253,6 +253,35 @@ func (t *Tap) subscribe(dest string, individual bool) error {
 		t.topics[dest] = cancel
 	}
 	return nil
+}
+
+// from is deliver for what comes over the subscription to dest. Where a broker
+// gives copies of one message no common id, they cannot be told from two
+// messages, so only one subscription's are taken: the one by name, else that of
+// the first pattern, else the wildcard over all topics.
+func (t *Tap) from(dest string) func(capture.Delivery) {
+	return func(d capture.Delivery) {
+		if d.Record.MessageID == "" && strings.HasPrefix(dest, "topic://") && t.nearest(d.Record.To) != dest {
+			return
+		}
+		t.deliver(d)
+	}
+}
+
+// nearest is the subscription whose copy of a topic's messages is taken.
+func (t *Tap) nearest(topic string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.topics[topic] != nil {
+		return topic
+	}
+	name := strings.TrimPrefix(topic, "topic://")
+	for _, p := range t.patterns {
+		if dest := p.destination(); t.topics[dest] != nil && p.matches(name) {
+			return dest
+		}
+	}
+	return everyTopic
 }
 
 // Detach ends the subscriptions to topics, so that the broker holds nothing for

@@ -21,6 +21,7 @@ type fakeLink struct {
 	subs   map[string]func(capture.Delivery)
 	added  chan string
 	refuse string
+	noKey  bool // its messages have no id that all copies share
 }
 
 func (l *fakeLink) Subscribe(_ context.Context, s capture.Subscription, deliver func(capture.Delivery)) (func() error, error) {
@@ -44,8 +45,12 @@ func (l *fakeLink) message(dest, typ, body string) {
 	defer l.mu.Unlock()
 	for sub, deliver := range l.subs {
 		if sub == dest || pattern(strings.Split(sub, ".")).matches(dest) || sub == everyTopic && strings.HasPrefix(dest, "topic://") {
+			id := dest + typ + body
+			if l.noKey {
+				id = ""
+			}
 			deliver(capture.Delivery{Record: capture.Record{
-				To: dest, JMSType: &typ, Body: []byte(body), MessageID: dest + typ + body, CapturedAt: time.Unix(100, 0),
+				To: dest, JMSType: &typ, Body: []byte(body), MessageID: id, CapturedAt: time.Unix(100, 0),
 			}})
 		}
 	}
@@ -59,7 +64,7 @@ type notes struct {
 
 func (n *notes) Offer(d capture.Delivery) {
 	row := fmt.Sprintf("%s %s %s %s", d.Record.Direction, d.Record.Via, d.Record.To, d.Record.Body)
-	if !slices.Contains(n.rows, row) {
+	if d.Record.MessageID == "" || !slices.Contains(n.rows, row) {
 		n.rows = append(n.rows, row)
 	}
 }
@@ -166,6 +171,27 @@ func TestTopicsByWildcard(t *testing.T) {
 		}
 		if len(link.added) != 0 {
 			t.Errorf("without discovery %t: subscribed to %s, which a pattern brings", noDiscover, <-link.added)
+		}
+	}
+}
+
+// TestWithoutAKeyEachMessageIsTakenOnce: RabbitMQ's copies share no id.
+func TestWithoutAKeyEachMessageIsTakenOnce(t *testing.T) {
+	for _, noDiscover := range []bool{false, true} {
+		link, rec, tap, _ := start(t, Config{
+			Mode: Auto, Queues: []string{"Connector1"}, Topics: []string{"10.>", "10.0.*.1", "desk"}, NoDiscover: noDiscover,
+		}, "")
+		link.noKey = true
+		link.message("topic://gctap.Connector1", "Hello#10.0.0.1", "")
+		link.message("topic://10.0.0.1", "", "a")
+		link.message("topic://desk", "", "b")
+		link.message("topic://ConnectorSync", "", "c")
+		tap.Close()
+		want := []string{
+			"command composite queue://Connector1 ", "event events topic://10.0.0.1 a", "event events topic://desk b", "peer events topic://ConnectorSync c",
+		}
+		if !slices.Equal(rec.rows, want) {
+			t.Errorf("without discovery %t: recorded\n%s", noDiscover, strings.Join(rec.rows, "\n"))
 		}
 	}
 }

@@ -15,6 +15,7 @@ type brokerFlags struct {
 	login        string
 	passwordFile string
 	tls          link.TLS
+	virtualHost  string // empty: the name in the URL
 	heartbeat    time.Duration
 	probe        time.Duration
 }
@@ -26,6 +27,7 @@ func (f *brokerFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.tls.CertFile, "cert-file", "", "PEM file of our certificate, where the broker asks for one")
 	flags.StringVar(&f.tls.KeyFile, "key-file", "", "PEM file of its key")
 	flags.StringVar(&f.tls.ServerName, "server-name", "", "name in the broker's certificate, where it is not the host's")
+	flags.StringVar(&f.virtualHost, "virtual-host", "", "the broker's virtual host, where it is not the name in the URL (RabbitMQ: /)")
 	flags.DurationVar(&f.heartbeat, "heartbeat", 0, "heartbeat to ask for (default 10s; negative: none)")
 	flags.DurationVar(&f.probe, "probe", 0, "test a quiet connection this often, where the broker sends no heartbeats (default 30s)")
 }
@@ -42,7 +44,7 @@ func (f *brokerFlags) config(broker string) (link.Config, error) {
 		return link.Config{}, err
 	}
 	return link.Config{
-		Broker: b, Login: f.login, Passcode: password, TLS: f.tls, Heartbeat: f.heartbeat, Probe: f.probe,
+		Broker: b, Login: f.login, Passcode: password, TLS: f.tls, VirtualHost: f.virtualHost, Heartbeat: f.heartbeat, Probe: f.probe,
 	}, nil
 }
 
