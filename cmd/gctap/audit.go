@@ -22,8 +22,8 @@ import (
 )
 
 type auditFlags struct {
-	agent, team, from, to, zone, format string
-	asJSON, details                     bool
+	agent, team, from, to, zone, format, filter string
+	asJSON, details                             bool
 }
 
 func auditCommand(a *app) *cobra.Command {
@@ -43,8 +43,11 @@ the recording makes uncertain is told with every total.
 Who sent a command is known by the connection over which an agent logged in; where the
 recording cannot tell, the sign-out says so.
 
+` + sliceHelp + ` A stretch
+of time counts with the message that it begins with, as a call with its ringing.
+
 Exit status: 0, or 3 when the session has gaps.`,
-		Example: "  gctap audit @last --agent 1001\n  gctap audit monday --tz Europe/Berlin --from 2026-11-23 --format csv",
+		Example: "  gctap audit @last --agent 1001\n  gctap audit monday --tz Europe/Berlin --from 2026-11-23 --format csv\n  gctap audit monday --filter 'fields.state == \"NOT_READY\"' --details",
 		Args:    oneSession,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return auditSession(cmd.Context(), a, args[0], &f)
@@ -58,6 +61,7 @@ Exit status: 0, or 3 when the session has gaps.`,
 	flags.StringVar(&f.zone, "tz", "", "time zone of days and times, such as Europe/Berlin (default: the session's)")
 	flags.StringVar(&f.format, "format", "table", "table, json (one object a line), csv or html")
 	flags.BoolVar(&f.asJSON, "json", false, "the same as --format json")
+	filterFlag(flags, &f.filter, "only what begins with a message that this expression accepts")
 	flags.BoolVar(&f.details, "details", false, "also every entry that the totals come from; with csv: instead of them")
 	return cmd
 }
@@ -102,6 +106,10 @@ func auditTime(flag, text string, zone *time.Location, add int) (time.Time, erro
 }
 
 func auditSession(ctx context.Context, a *app, ref string, f *auditFlags) error {
+	filter, err := store.CompileFilter(f.filter)
+	if err != nil {
+		return err
+	}
 	s, one, err := store.OpenSession(ctx, a.db, ref)
 	if err != nil {
 		return err
@@ -111,6 +119,8 @@ func auditSession(ctx context.Context, a *app, ref string, f *auditFlags) error 
 	if err != nil {
 		return err
 	}
+	part := s.Select(one.ID, filter)
+	o.Only = part.Only()
 	out := bufio.NewWriter(a.Out)
 	print := auditPrinter(out, f, o.Zone, one.Name)
 	audit := check.NewAudit(o, func(e *check.Entry) {
@@ -118,13 +128,14 @@ func auditSession(ctx context.Context, a *app, ref string, f *auditFlags) error 
 			err = print.entry(e)
 		}
 	})
-	if e := analyse(ctx, s, &one, flow.DefaultLate, audit); e != nil {
+	if e := analyse(ctx, part, &one, flow.DefaultLate, audit); e != nil {
 		out.Flush()
 		return e
 	}
 	if err == nil {
-		err = print.result(audit.Result())
+		err = print.result(audit.Result(), part.Slice())
 	}
+	tellSlice(a.Err, part)
 	if err == nil {
 		err = out.Flush()
 	}
@@ -140,7 +151,7 @@ func auditSession(ctx context.Context, a *app, ref string, f *auditFlags) error 
 // auditOutput prints the entries and totals of one format.
 type auditOutput interface {
 	entry(e *check.Entry) error
-	result(r *check.AuditResult) error
+	result(r *check.AuditResult, slice *store.Slice) error // slice: nil for the whole session
 }
 
 func auditPrinter(w *bufio.Writer, f *auditFlags, zone *time.Location, session string) auditOutput {
@@ -169,7 +180,13 @@ func (p *auditJSON) entry(e *check.Entry) error {
 	return p.out.Encode(e)
 }
 
-func (p *auditJSON) result(r *check.AuditResult) error {
+func (p *auditJSON) result(r *check.AuditResult, slice *store.Slice) error {
+	if slice != nil {
+		line := map[string]any{"kind": "slice", "filter": slice.Filter, "messages": slice.Messages, "of": slice.Of}
+		if err := p.out.Encode(line); err != nil {
+			return err
+		}
+	}
 	for _, d := range r.Days {
 		if err := p.out.Encode(d); err != nil {
 			return err
@@ -229,7 +246,7 @@ func (p *auditCSV) head(names ...string) error {
 	return p.row(names...)
 }
 
-func (p *auditCSV) result(r *check.AuditResult) error {
+func (p *auditCSV) result(r *check.AuditResult, _ *store.Slice) error {
 	if p.details {
 		p.w.Flush()
 		return p.w.Error()
@@ -288,9 +305,9 @@ func (p *auditHTML) entry(e *check.Entry) error {
 	return nil
 }
 
-func (p *auditHTML) result(r *check.AuditResult) error {
+func (p *auditHTML) result(r *check.AuditResult, slice *store.Slice) error {
 	o := report.Options{Zone: p.zone, Program: "gctap " + version, Show: model.Printable}
-	return report.Audited(p.title, r, p.sessions, o).Write(p.w)
+	return report.Audited(p.title, r, p.sessions, slice, o).Write(p.w)
 }
 
 // auditTable is for people.
@@ -341,7 +358,7 @@ func clock(d, unsure time.Duration) string {
 	return text
 }
 
-func (p *auditTable) result(r *check.AuditResult) error {
+func (p *auditTable) result(r *check.AuditResult, _ *store.Slice) error {
 	fmt.Fprintf(p.w, "%s to %s, days and times in %s\n", p.time(r.From), p.time(r.To), r.Zone)
 	if r.GapCount > 0 {
 		fmt.Fprintf(p.w, "%d gaps: what they make uncertain is told with each total; counts may be more than was seen\n", r.GapCount)

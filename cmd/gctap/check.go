@@ -35,9 +35,12 @@ unexpected and doubled events, impossible changes of an agent's state, calls out
 order, errors and loops of them, malformed messages, and gaps. Next to a gap nobody is
 accused: what may be missing there is a note, marked uncertain.
 
+` + sliceHelp + ` A finding
+is about the message that it names first: of an answer that did not come, the command.
+
 Exit status: 0 nothing of --fail-on or worse, 1 something, 3 nothing, but the session
 has gaps.`,
-		Example: "  gctap check @last\n  gctap check incident --off unasked-message --fail-on error --format junit\n  gctap check --list",
+		Example: "  gctap check @last\n  gctap check incident --off unasked-message --fail-on error --format junit\n  gctap check incident --filter 'agent == \"1001\"'\n  gctap check --list",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.list {
 				return cobra.NoArgs(cmd, args)
@@ -61,7 +64,7 @@ has gaps.`,
 	flags.StringSliceVar(&f.off, "off", nil, "rule not to look for; repeat, or separate by commas")
 	flags.BoolVar(&f.list, "list", false, "list the rules")
 	flags.DurationVar(&f.late, "late", flow.DefaultLate, "an answer is late after this")
-	flags.StringVar(&f.filter, "filter", "", "only findings about messages that this expression accepts")
+	filterFlag(flags, &f.filter, "only findings about messages that this expression accepts")
 	return cmd
 }
 
@@ -84,12 +87,12 @@ func (f *checkFlags) check() error {
 }
 
 // analyse shows a session to observers.
-func analyse(ctx context.Context, s *store.Store, one *store.Session, late time.Duration, observers ...check.Observer) error {
+func analyse(ctx context.Context, part *store.Selection, one *store.Session, late time.Duration, observers ...check.Observer) error {
 	o := check.Options{Flow: flow.Options{Late: late}}
 	if one.EndedAt != nil {
 		o.Until = *one.EndedAt
 	}
-	return check.Run(s.Records(ctx, one.ID, 1), o, observers...)
+	return check.Run(part.Records(ctx), o, observers...)
 }
 
 // checkSession prints findings as they come, or all at the end for junit, and
@@ -107,13 +110,14 @@ func checkSession(ctx context.Context, a *app, ref string, f *checkFlags) error 
 	out := bufio.NewWriter(a.Out)
 	var tally check.Tally
 	print := findingPrinter(out, f, &one)
+	part := s.Select(one.ID, filter)
 	checker := check.NewChecker(check.CheckOptions{Off: f.off, Late: f.late}, func(x check.Finding) {
-		if err == nil && (f.filter == "" || accepts(ctx, s, one.ID, filter, x.Seq)) {
+		if err == nil && (part.Holds(x.Seq) || x.Rule == check.Overflow) {
 			tally.Add(&x)
 			err = print.finding(&x)
 		}
 	})
-	if e := analyse(ctx, s, &one, f.late, checker); e != nil {
+	if e := analyse(ctx, part, &one, f.late, checker); e != nil {
 		out.Flush()
 		return e
 	}
@@ -123,7 +127,7 @@ func checkSession(ctx context.Context, a *app, ref string, f *checkFlags) error 
 	if err == nil {
 		err = out.Flush()
 	}
-	tellFailures(a.Err, filter)
+	tellSlice(a.Err, part)
 	switch {
 	case err != nil:
 		return fmt.Errorf("write the findings: %w", err)
@@ -133,12 +137,6 @@ func checkSession(ctx context.Context, a *app, ref string, f *checkFlags) error 
 		return incomplete
 	}
 	return nil
-}
-
-// accepts reports whether a filter accepts the message of a finding.
-func accepts(ctx context.Context, s *store.Store, session int64, filter *store.Filter, seq int64) bool {
-	rows, err := s.After(ctx, session, seq-1, 1)
-	return err == nil && len(rows) == 1 && rows[0].Seq == seq && filter.Match(session, &rows[0])
 }
 
 // printer prints the findings of one format.
@@ -154,7 +152,7 @@ func findingPrinter(w *bufio.Writer, f *checkFlags, one *store.Session) printer 
 		out.SetEscapeHTML(false)
 		return jsonFindings{out}
 	case "junit":
-		return &junitFindings{w: w, session: one.Name, failOn: f.failOn, off: f.off, cases: map[string][]check.Finding{}, more: map[string]int{}}
+		return &junitFindings{w: w, session: strings.TrimSpace(one.Name + " " + f.filter), failOn: f.failOn, off: f.off, cases: map[string][]check.Finding{}, more: map[string]int{}}
 	}
 	return &textFindings{w: w, gaps: one.Gaps}
 }

@@ -26,6 +26,7 @@ type diffFlags struct {
 	failOn string
 	rules  string
 	noise  []string
+	filter string
 }
 
 func diffCommand(a *app) *cobra.Command {
@@ -38,6 +39,9 @@ field. What differs from run to run by the protocol itself (times, passwords, to
 left out, ids of calls are compared through a mapping, and the order of participants and
 of call variables counts for nothing. A session in the text format can be compared with
 one in the JSON format: fields that only one of them has are left out.
+
+With --filter everything is still read and aligned; what is said is about the messages of
+A that the expression accepts, and where A has none about those of B.
 
 --noise names further sessions of A's own build: what wobbles among them is left out and
 counted. --rules names a YAML file; each rule needs a reason, which the report repeats:
@@ -52,7 +56,7 @@ counted. --rules names a YAML file; each rule needs a reason, which the report r
 
 Exit status: 0 same, 1 different, 3 same as far as the evidence goes (gaps, or a replay
 that had to stop).`,
-		Example: "  gctap diff incident @last\n  gctap diff 3 4 --ignore State.label --format json",
+		Example: "  gctap diff incident @last\n  gctap diff 3 4 --ignore State.label --format json\n  gctap diff 3 4 --filter 'agent == \"1001\"'",
 		Args:    twoSessions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
@@ -62,6 +66,7 @@ that had to stop).`,
 		},
 	}
 	f.register(cmd)
+	filterFlag(cmd.Flags(), &f.filter, "only messages that this expression accepts")
 	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "name of A and of B: agent:1001=2001, ext:3001=4001, dest:A=B; a replay's own mapping is known")
 	return cmd
 }
@@ -169,10 +174,26 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 		return nil, err
 	}
 	defer closeNoise()
-	found, err := diff.Compare(l.Records(ctx, ls.ID, 1), r.Records(ctx, rs.ID, 1), opts)
+	filter, err := store.CompileFilter(f.filter)
 	if err != nil {
 		return nil, err
 	}
+	left, right := l.Select(ls.ID, filter), r.Select(rs.ID, filter)
+	if filter != nil {
+		opts.Only = func(inRight bool, seq int64) bool {
+			if inRight {
+				return right.Holds(seq)
+			}
+			return left.Holds(seq)
+		}
+	}
+	found, err := diff.Compare(left.Records(ctx), right.Records(ctx), opts)
+	if err != nil {
+		return nil, err
+	}
+	sliced(&found.Left, left)
+	sliced(&found.Right, right)
+	tellFailures(a.Err, filter)
 	switch f.format {
 	case "json":
 		err = found.WriteJSON(a.Out)
@@ -193,6 +214,13 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 		return found, incomplete
 	}
 	return found, nil
+}
+
+// sliced says in a report what was selected of a session.
+func sliced(side *diff.Side, part *store.Selection) {
+	if slice := part.Slice(); slice != nil {
+		side.Filter, side.Selected = slice.Filter, &slice.Messages
+	}
 }
 
 // writeComparison writes the page that report makes of a comparison.

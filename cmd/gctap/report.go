@@ -23,9 +23,9 @@ import (
 )
 
 type reportFlags struct {
-	output, zone, ladder string
-	off                  []string
-	stretch              report.LadderOptions
+	output, zone, ladder, filter string
+	off                          []string
+	stretch                      report.LadderOptions
 }
 
 func reportCommand(a *app) *cobra.Command {
@@ -37,6 +37,9 @@ func reportCommand(a *app) *cobra.Command {
 did, latencies, and the messages that the findings name. Or write what "diff --format json"
 said, from its file. The page loads nothing from anywhere, needs no script to be read,
 holds no password, and runs nothing that a message holds.
+
+` + sliceHelp + ` The
+ledger stays that of the whole session.
 
 The ladder shows 300 messages around the worst finding; --conversation, --dialog,
 --from-seq and --to-seq choose others. --ladder writes the ladder alone.`,
@@ -55,6 +58,7 @@ The ladder shows 300 messages around the worst finding; --conversation, --dialog
 	flags.StringVarP(&f.output, "output", "o", "-", "file to write; - is standard output")
 	flags.StringVar(&f.zone, "tz", "", "time zone of days and times (default: the session's)")
 	flags.StringSliceVar(&f.off, "off", nil, "rule of check to leave out")
+	filterFlag(flags, &f.filter, "only messages that this expression accepts")
 	flags.StringVar(&f.ladder, "ladder", "", "the ladder alone: text, mermaid or svg")
 	flags.StringVar(&f.stretch.Conversation, "conversation", "", "ladder: this agent or conversation only")
 	flags.StringVar(&f.stretch.Dialog, "dialog", "", "ladder: the call of this id only")
@@ -83,12 +87,19 @@ func writeReport(ctx context.Context, a *app, ref string, f *reportFlags) error 
 	if err := f.check(); err != nil {
 		return err
 	}
+	filter, err := store.CompileFilter(f.filter)
+	if err != nil {
+		return err
+	}
 	d, err := readDiff(ref)
 	if err != nil {
 		return err
 	}
-	if d != nil && f.ladder != "" {
+	switch {
+	case d != nil && f.ladder != "":
 		return usagef("--ladder: a comparison has none; name a session")
+	case d != nil && filter != nil:
+		return usagef("--filter: a comparison is what it is; give the filter to 'gctap diff'")
 	}
 	o := report.Options{Off: f.off, Late: flow.DefaultLate, Ladder: f.stretch, Program: "gctap " + version, Summary: model.Summary, Show: model.Printable}
 	if d != nil {
@@ -106,8 +117,10 @@ func writeReport(ctx context.Context, a *app, ref string, f *reportFlags) error 
 		return err
 	}
 	if f.ladder != "" {
-		return writeLadder(ctx, a, s, &one, f, o.Zone)
+		return writeLadder(ctx, a, s.Select(one.ID, filter), &one, f, o.Zone)
 	}
+	o.Filter = filter
+	defer tellFailures(a.Err, filter)
 	page, err := report.Session(ctx, s, one, o)
 	if err != nil {
 		return err
@@ -127,13 +140,14 @@ func zone(name, or string) (*time.Location, error) {
 	return z, nil
 }
 
-func writeLadder(ctx context.Context, a *app, s *store.Store, one *store.Session, f *reportFlags, z *time.Location) error {
+func writeLadder(ctx context.Context, a *app, part *store.Selection, one *store.Session, f *reportFlags, z *time.Location) error {
 	o := f.stretch
-	o.Zone, o.Text = z, model.Printable
+	o.Zone, o.Text, o.Only = z, model.Printable, part.Only()
 	l := report.NewLadder(o)
-	if err := analyse(ctx, s, one, flow.DefaultLate, l); err != nil {
+	if err := analyse(ctx, part, one, flow.DefaultLate, l); err != nil {
 		return err
 	}
+	tellSlice(a.Err, part)
 	return output(a, f.output, func(w io.Writer) (err error) {
 		switch f.ladder {
 		case "svg":

@@ -16,10 +16,21 @@ import (
 	"gctap/store"
 )
 
+type statsFlags struct {
+	asJSON bool
+	top    int
+	late   time.Duration
+	filter string
+}
+
+// statsJSON are the keys of stats --json.
+type statsJSON struct {
+	*check.Summary
+	Slice *store.Slice `json:"slice,omitempty"`
+}
+
 func statsCommand(a *app) *cobra.Command {
-	var asJSON bool
-	var top int
-	var late time.Duration
+	var f statsFlags
 	cmd := &cobra.Command{
 		Use:   "stats SESSION",
 		Short: "Count a session: rates, latency per command, errors, busiest agents",
@@ -27,38 +38,51 @@ func statsCommand(a *app) *cobra.Command {
 long the first answer to each command took. Latency is measured by the tap's clock, from
 the command to its first answer; percentiles are within 1 %, the maximum is exact.
 
+` + sliceHelp + ` A latency
+counts with its command, and rates are over the time of the whole session.
+
 Exit status: 0, or 3 when the session has gaps.`,
-		Args: oneSession,
+		Example: "  gctap stats @last\n  gctap stats incident --filter 'agent == \"1001\"' --json",
+		Args:    oneSession,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if top < 1 {
-				return usagef("--top %d: give at least 1", top)
+			if f.top < 1 {
+				return usagef("--top %d: give at least 1", f.top)
 			}
-			return statsSession(cmd.Context(), a, args[0], late, top, asJSON)
+			return statsSession(cmd.Context(), a, args[0], &f)
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object, with complete lists")
-	cmd.Flags().IntVar(&top, "top", 10, "length of the lists of names, agents and destinations")
-	cmd.Flags().DurationVar(&late, "late", flow.DefaultLate, "an answer is late after this")
+	flags := cmd.Flags()
+	flags.BoolVar(&f.asJSON, "json", false, "one JSON object, with complete lists")
+	flags.IntVar(&f.top, "top", 10, "length of the lists of names, agents and destinations")
+	flags.DurationVar(&f.late, "late", flow.DefaultLate, "an answer is late after this")
+	filterFlag(flags, &f.filter, "only messages that this expression accepts")
 	return cmd
 }
 
-func statsSession(ctx context.Context, a *app, ref string, late time.Duration, top int, asJSON bool) error {
+func statsSession(ctx context.Context, a *app, ref string, f *statsFlags) error {
+	filter, err := store.CompileFilter(f.filter)
+	if err != nil {
+		return err
+	}
 	s, one, err := store.OpenSession(ctx, a.db, ref)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	stats := check.NewStats()
-	if err := analyse(ctx, s, &one, late, stats); err != nil {
+	part := s.Select(one.ID, filter)
+	stats.Only = part.Only()
+	if err := analyse(ctx, part, &one, f.late, stats); err != nil {
 		return err
 	}
+	tellSlice(a.Err, part)
 	sum := stats.Summary()
-	if asJSON {
+	if f.asJSON {
 		out := json.NewEncoder(a.Out)
 		out.SetEscapeHTML(false)
-		err = out.Encode(sum)
+		err = out.Encode(statsJSON{sum, part.Slice()})
 	} else {
-		err = printStats(a.Out, sum, top)
+		err = printStats(a.Out, sum, f.top)
 	}
 	if err == nil && one.Gaps > 0 {
 		err = incomplete

@@ -39,6 +39,9 @@ type AuditOptions struct {
 	Agent    string         // login id; empty: all
 	Team     string         // id of the team; empty: all
 	From, To time.Time      // what lies outside is cut off; zero: no limit
+	// Only is asked, once its record was observed, whether the message that an
+	// Entry begins with counts; nil: all do.
+	Only func(seq int64) bool
 }
 
 // auditGaps is how many gaps are listed; all are counted.

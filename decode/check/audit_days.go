@@ -306,6 +306,11 @@ func (a *Audit) wanted(w *auditAgent) bool {
 	return (a.opts.Agent == "" || a.opts.Agent == w.id) && (a.opts.Team == "" || a.opts.Team == w.team)
 }
 
+// counts reports whether what begins with a message is asked for.
+func (a *Audit) counts(w *auditAgent, seq int64) bool {
+	return a.wanted(w) && (a.opts.Only == nil || a.opts.Only(seq))
+}
+
 // within cuts a stretch to what was asked for.
 func (a *Audit) within(from, to time.Time) (time.Time, time.Time, bool) {
 	if from.Before(a.opts.From) {
@@ -341,7 +346,7 @@ func (a *Audit) midnight(at time.Time) time.Time {
 
 // span ends a state or call, cuts it at midnights and adds it up.
 func (a *Audit) span(w *auditAgent, sp *span, to time.Time, seq int64) {
-	if sp.entry.From.IsZero() || sp.outside || !a.wanted(w) {
+	if sp.entry.From.IsZero() || sp.outside || !a.counts(w, sp.entry.Seqs[0]) {
 		return
 	}
 	e := sp.entry
@@ -410,18 +415,18 @@ func (a *Audit) give(w *auditAgent, e *Entry, day string) {
 
 // count adds something that an agent did.
 func (a *Audit) count(w *auditAgent, f Figure, at time.Time, dialog string, seqs ...int64) {
-	if !a.wanted(w) || !a.contains(at) {
+	seqs = seqsOf(seqs...)
+	if !a.counts(w, seqs[0]) || !a.contains(at) {
 		return
 	}
 	d := a.day(w, at)
-	seqs = seqsOf(seqs...)
 	d.Counts[f].add(seqs...)
 	a.give(w, &Entry{Kind: KindAct, Agent: w.id, From: at, To: at, What: f.String(), Dialog: dialog, Seqs: seqs}, d.Day)
 }
 
 // action adds what a supervisor did to somebody.
 func (a *Audit) action(boss *auditAgent, x *flow.Exchange, at time.Time, target string) {
-	if !a.wanted(boss) || !a.contains(at) {
+	if !a.counts(boss, x.Seq) || !a.contains(at) {
 		return
 	}
 	d := a.day(boss, at)
@@ -441,7 +446,7 @@ func (a *Audit) action(boss *auditAgent, x *flow.Exchange, at time.Time, target 
 
 // session adds sign-in and sign-out.
 func (a *Audit) session(w *auditAgent, e *Entry) {
-	if !a.wanted(w) {
+	if !a.counts(w, e.Seqs[0]) {
 		return
 	}
 	if e.SignedIn && a.contains(e.From) {

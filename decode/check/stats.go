@@ -9,8 +9,13 @@ import (
 	"gctap/decode/flow"
 )
 
-// Stats counts a session.
+// Stats counts a session, or a part of it.
 type Stats struct {
+	// Only is asked, once its record was observed, whether a message counts;
+	// nil: all do. A latency counts with its command. Gaps always count, and
+	// rates are over the time of the whole session.
+	Only func(seq int64) bool
+
 	first, last time.Time
 	total       map[capture.Direction]int64
 	bytes       int64
@@ -114,6 +119,9 @@ func (s *Stats) Observe(r *Seen) {
 	for _, x := range r.Closed {
 		s.exchange(x)
 	}
+	if rec.Direction != capture.GapRow && !s.counts(rec.Seq) {
+		return
+	}
 	s.total[rec.Direction]++
 	switch rec.Direction {
 	case capture.GapRow:
@@ -136,6 +144,8 @@ func (s *Stats) Observe(r *Seen) {
 	s.rate.add(r.Time.Sub(s.first), rec.Direction == capture.Command)
 }
 
+func (s *Stats) counts(seq int64) bool { return s.Only == nil || s.Only(seq) }
+
 func (s *Stats) gap(g *capture.Gap) {
 	s.gaps++
 	if g == nil {
@@ -152,6 +162,9 @@ func (s *Stats) gap(g *capture.Gap) {
 
 // exchange counts the answer of a command that is over.
 func (s *Stats) exchange(x *flow.Exchange) {
+	if !s.counts(x.Seq) {
+		return
+	}
 	l := s.latency[x.Name]
 	if l == nil {
 		if len(s.latency) >= tallyLimit {

@@ -114,3 +114,59 @@ func TestRateKeepsItsSteps(t *testing.T) {
 		t.Errorf("%d of %d in %d steps of %v s", sum, n, len(got.Commands), got.StepSeconds)
 	}
 }
+
+// TestSlicesAddUp: what is counted of one half of the messages and of the other
+// is what is counted of all, and gaps count in each.
+func TestSlicesAddUp(t *testing.T) {
+	f := play(t, floorOptions{seed: 5, faults: []string{"ignore:1002/MakeReady@1"}, calm: true})
+	f.cut(f.opts.start.Add(15*time.Minute), f.opts.start.Add(15*time.Minute+30*time.Second))
+	all := figuresOf(t, f, nil)
+	odd := figuresOf(t, f, func(seq int64) bool { return seq%2 == 1 })
+	even := figuresOf(t, f, func(seq int64) bool { return seq%2 == 0 })
+	if all.gaps != 1 || odd.gaps != 1 || even.gaps != 1 {
+		t.Errorf("gaps: %d, %d, %d", all.gaps, odd.gaps, even.gaps)
+	}
+	for what, n := range all.counts {
+		if odd.counts[what]+even.counts[what] != n {
+			t.Errorf("%s: %d and %d of %d", what, odd.counts[what], even.counts[what], n)
+		}
+	}
+	if len(all.counts) < 20 {
+		t.Errorf("only %v", all.counts)
+	}
+}
+
+type sliceFigures struct {
+	gaps   int64
+	counts map[string]int64
+}
+
+// figuresOf counts messages, latencies and the audit's entries of a slice.
+func figuresOf(t *testing.T, f *floor, only func(int64) bool) sliceFigures {
+	t.Helper()
+	got := sliceFigures{counts: map[string]int64{}}
+	stats := NewStats()
+	stats.Only = only
+	audit := NewAudit(AuditOptions{Only: only}, func(e *Entry) { got.counts["entry "+e.Kind+e.What+e.State]++ })
+	if err := Run(f.all, Options{}, stats, audit); err != nil {
+		t.Fatal(err)
+	}
+	sum := stats.Summary()
+	got.gaps = sum.Gaps.Count
+	got.counts["messages"] = sum.Messages
+	for _, n := range sum.Names {
+		got.counts["name "+n.Name+n.Direction] = n.Count
+	}
+	for _, l := range sum.Latency {
+		got.counts["answered "+l.Name] = l.Count
+		got.counts["unanswered "+l.Name] = l.Unanswered
+	}
+	for _, d := range audit.Result().Days {
+		got.counts["in"] += int64(d.SignIns)
+		got.counts["state seconds"] += int64(d.LoggedIn)
+		for i := range d.Counts {
+			got.counts["figure "+Figure(i).String()] += int64(d.Counts[i].Count)
+		}
+	}
+	return got
+}

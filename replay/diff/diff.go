@@ -42,6 +42,12 @@ type Options struct {
 	Noise []iter.Seq2[capture.Record, error]
 
 	Left, Right Name // of the sessions, for the report
+
+	// Only is asked, when both sessions have been read, whether a message of
+	// one of them counts; nil: all do. Everything is read and aligned; what is
+	// reported is about the messages that count: the left session's, and where
+	// it has none the right one's.
+	Only func(right bool, seq int64) bool
 }
 
 // Name says which session a side is.
@@ -90,7 +96,9 @@ type Side struct {
 	Commands int    `json:"commands"`
 	Events   int    `json:"events"`
 	Gaps     int    `json:"gaps"`
-	Stopped  []Stop `json:"stopped,omitempty"` // conversations that a replay did not play to the end
+	Filter   string `json:"filter,omitempty"`   // whoever calls says what Only asks for,
+	Selected *int64 `json:"selected,omitempty"` // and how many messages that are
+	Stopped  []Stop `json:"stopped,omitempty"`  // conversations that a replay did not play to the end
 }
 
 // A Stop is a conversation that a replay did not play to its end.
@@ -169,7 +177,7 @@ type comparison struct {
 	names       flow.Mapping
 	ids         *idMap
 	ignored     map[string]int
-	counts      Counts
+	found       Counts
 	differences []Difference
 	latencies   map[string]*samples
 	partner     map[*entry]*entry // of the commands and events that were aligned
@@ -177,6 +185,8 @@ type comparison struct {
 	leaves      [2][]leaf         // of the messages being compared
 	rules       map[string]string
 	noise       *noise
+	muted       bool             // the pair being judged is not asked for
+	asked       int              // pairs that are
 	crossed     bool             // one side's events are text, the other's JSON
 	lost        map[string]bool  // left calls that the replay did not get through
 	cut         map[string]int64 // by left conversation: the last command that the right one played
@@ -236,29 +246,47 @@ func (c *comparison) compare() {
 // add takes in a difference that no rule and no noise explains.
 func (c *comparison) add(d Difference, order int64) {
 	d.order = order
-	if c.excused(&d) {
+	if c.muted || c.excused(&d) {
 		return
 	}
 	switch d.Class {
 	case Changed:
-		c.counts.Changed++
+		c.found.Changed++
 	case Missing:
-		c.counts.Missing++
+		c.found.Missing++
 	case Extra:
-		c.counts.Extra++
+		c.found.Extra++
 	case Reordered:
-		c.counts.Reordered++
+		c.found.Reordered++
 	case Late:
-		c.counts.Late++
+		c.found.Late++
 	case Duplicated:
-		c.counts.Duplicated++
+		c.found.Duplicated++
 	}
 	c.differences = append(c.differences, d)
 }
 
+// counts reports whether a pair of messages is among those that are asked for.
+func (c *comparison) counts(p pair) bool {
+	switch {
+	case c.opts.Only == nil:
+		return true
+	case p.left != nil:
+		return c.opts.Only(false, p.left.seq)
+	}
+	return c.opts.Only(true, p.right.seq)
+}
+
+// ignore counts something that a rule leaves out.
+func (c *comparison) ignore(rule string) {
+	if !c.muted {
+		c.ignored[rule]++
+	}
+}
+
 func (c *comparison) report() *Report {
 	r := &Report{
-		failLatency: c.opts.FailLatency, Left: c.left.summary(c.opts.Left), Right: c.right.summary(c.opts.Right), Counts: c.counts,
+		failLatency: c.opts.FailLatency, Left: c.left.summary(c.opts.Left), Right: c.right.summary(c.opts.Right), Counts: c.found,
 		Differences: c.differences, Ignored: []Ignored{}, IDs: c.ids.report(), Latency: c.latencyReport(),
 	}
 	for _, p := range c.pairConversations() {
@@ -271,7 +299,7 @@ func (c *comparison) report() *Report {
 		r.Ignored = append(r.Ignored, Ignored{rule, n, c.why(rule)})
 	}
 	slices.SortFunc(r.Ignored, func(a, b Ignored) int { return cmp.Compare(a.Rule, b.Rule) })
-	nothing := r.Left.Messages+r.Right.Messages == 0 // two empty recordings prove nothing
+	nothing := r.Left.Messages+r.Right.Messages == 0 || c.opts.Only != nil && c.asked == 0 // two empty recordings prove nothing
 	r.Incomplete = nothing || c.left.gaps+c.right.gaps+len(c.right.stops)+len(c.left.stops) > 0
 	r.Verdict = Same
 	regressed := slices.ContainsFunc(r.Latency, func(l Latency) bool { return l.Regressed })

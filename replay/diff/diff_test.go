@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -254,5 +255,41 @@ func TestReadErrorsArePassedOn(t *testing.T) {
 	}
 	if _, err := diff.Compare(seq(nil), bad, diff.Options{}); !errors.Is(err, broken) {
 		t.Errorf("right: %v", err)
+	}
+}
+
+// Everything is read and aligned, and what is said is about the messages that
+// are asked for: the left session's, and the right one's where it has none.
+func TestOnlySomeMessages(t *testing.T) {
+	left := session(t, short)
+	right := session(t, strings.ReplaceAll(strings.Replace(short, "#Ready#", "#READY#", 1), "700", "701")+`
+	3s < T1 1001#NewInboundCall#42514#ani=42514#DialogID:702#CallType:ACD_IN#t3`)
+	for _, c := range []struct {
+		left, right []int64
+		verdict     string
+		counts      diff.Counts
+	}{
+		{[]int64{1, 2, 3, 4, 5}, []int64{6}, diff.Different, diff.Counts{Matched: 4, Changed: 1, Extra: 1}},
+		{[]int64{2}, nil, diff.Different, diff.Counts{Changed: 1}},
+		{[]int64{4, 5}, []int64{2, 3}, diff.Same, diff.Counts{Matched: 2}}, // the call has another id, learned elsewhere
+		{nil, []int64{6}, diff.Different, diff.Counts{Extra: 1}},
+		{nil, []int64{2}, diff.Incomplete, diff.Counts{}},
+	} {
+		only := func(right bool, seq int64) bool {
+			if right {
+				return slices.Contains(c.right, seq)
+			}
+			return slices.Contains(c.left, seq)
+		}
+		r := compare(t, left, right, diff.Options{Only: only})
+		if r.Verdict != c.verdict || r.Counts != c.counts {
+			t.Errorf("of %v and %v: %s, %+v", c.left, c.right, r.Verdict, r.Counts)
+		}
+	}
+	for from, want := range []int{1, 1, 1, 0} { // the label is in message 2
+		r := compare(t, left, right, diff.Options{Ignore: []string{"label"}, Only: func(_ bool, seq int64) bool { return seq >= int64(from) }})
+		if len(r.Ignored) != want {
+			t.Errorf("from %d on, left out: %+v", from, r.Ignored)
+		}
 	}
 }

@@ -67,7 +67,7 @@ func (c *comparison) value(changes []FieldChange, a, b *leaf, at time.Duration) 
 		return changes
 	case either.rule != "":
 		if a == nil || b == nil || a.text != b.text {
-			c.ignored[either.rule]++
+			c.ignore(either.rule)
 		}
 		return changes
 	case either.id && a != nil && b != nil && c.ids.same(either.name, a.raw, b.raw, at):

@@ -22,6 +22,9 @@ func (c *comparison) judge(p convPair, pairs []pair) {
 	late := c.lateOnes(pairs, moved)
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(orderOf(a), orderOf(b)) })
 	for _, p := range pairs {
+		if c.muted = !c.counts(p); !c.muted {
+			c.asked++
+		}
 		switch {
 		case p.right == nil:
 			c.missing(name, p.left)
@@ -62,8 +65,8 @@ func (c *comparison) both(name string, p pair, moved, late bool) {
 		c.add(d, int64(p.left.place))
 		clean = false
 	}
-	if clean {
-		c.counts.Matched++
+	if clean && !c.muted {
+		c.found.Matched++
 	}
 }
 
@@ -140,7 +143,7 @@ func (c *comparison) afterWatch(s *side, e *entry) bool {
 			if e.at < logout.at-c.opts.Late {
 				return false
 			}
-			c.ignored["order:State of others around logout"]++
+			c.ignore("order:State of others around logout")
 			return true
 		}
 	}

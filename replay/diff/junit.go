@@ -37,6 +37,9 @@ type junitOutcome struct {
 // where a session has gaps; and one for each command's latency.
 func (r *Report) WriteJUnit(w io.Writer) error {
 	s := junitSuite{Name: fmt.Sprintf("gctap diff %s %s", r.Left.Name.Name, r.Right.Name.Name)}
+	if r.Left.Filter != "" {
+		s.Name += " of " + r.Left.Filter
+	}
 	s.add(r.evidenceCase())
 	byConversation := map[string][]*Difference{}
 	for i := range r.Differences {

@@ -61,11 +61,11 @@ const (
 
 // measure collects the latency of every command's first answer.
 func (c *comparison) measure() {
-	collect := func(s *side, put func(*samples, time.Duration)) {
+	collect := func(s *side, right bool, put func(*samples, time.Duration)) {
 		seen := map[*entry]bool{}
 		for _, conv := range s.convs {
 			for _, e := range conv.entries {
-				if !e.answers || seen[e.by] || e.by == nil {
+				if !e.answers || seen[e.by] || e.by == nil || c.opts.Only != nil && !c.opts.Only(right, e.by.seq) {
 					continue
 				}
 				seen[e.by] = true
@@ -76,8 +76,8 @@ func (c *comparison) measure() {
 			}
 		}
 	}
-	collect(c.left, func(s *samples, d time.Duration) { s.left = append(s.left, d) })
-	collect(c.right, func(s *samples, d time.Duration) { s.right = append(s.right, d) })
+	collect(c.left, false, func(s *samples, d time.Duration) { s.left = append(s.left, d) })
+	collect(c.right, true, func(s *samples, d time.Duration) { s.right = append(s.right, d) })
 }
 
 func (c *comparison) latencyReport() []Latency {

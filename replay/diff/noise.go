@@ -20,6 +20,7 @@ type noise struct {
 // build, under the same options and rules.
 func learnNoise(left *side, opts Options) (*noise, error) {
 	n := &noise{fields: map[string]int{}, whole: map[string]int{}}
+	opts.Only = nil // it knows the seqs of the two sessions only
 	for _, records := range opts.Noise {
 		other, err := readSide(records, opts)
 		if err != nil {
@@ -69,13 +70,13 @@ func (n *noise) rule(message, path string) string {
 // excused reports whether a rule or noise makes a difference none; it counts
 // what it leaves out.
 func (c *comparison) excused(d *Difference) bool {
-	if c.opts.Rules.excuse(d, func(rule string) { c.ignored[rule]++ }) {
+	if c.opts.Rules.excuse(d, c.ignore) {
 		return true
 	}
 	if c.noise == nil || d.Class == Changed || c.noise.whole[wholeKey(d)] == 0 {
 		return false
 	}
-	c.ignored["noise:"+wholeKey(d)]++
+	c.ignore("noise:" + wholeKey(d))
 	return true
 }
 

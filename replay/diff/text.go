@@ -54,8 +54,20 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
+// Slice says in words which messages were compared, where it was not all.
+func (r *Report) Slice() string {
+	if r.Left.Filter == "" || r.Left.Selected == nil || r.Right.Selected == nil {
+		return ""
+	}
+	return fmt.Sprintf("a slice: %d of %d messages on the left, %d of %d on the right, those that the filter %s accepts",
+		*r.Left.Selected, r.Left.Messages, *r.Right.Selected, r.Right.Messages, r.Left.Filter)
+}
+
 // writeEvidence says why the comparison does not cover everything.
 func (r *Report) writeEvidence(b *strings.Builder) {
+	if slice := r.Slice(); slice != "" {
+		fmt.Fprintln(b, slice)
+	}
 	for _, s := range []struct {
 		which string
 		side  Side

@@ -28,10 +28,11 @@ type Ladder struct {
 // LadderOptions say which messages a Ladder takes. The zero value is all, up
 // to DefaultRungs.
 type LadderOptions struct {
-	From, To     int64  // seqs, both included; 0: no limit
-	Conversation string // agent, or a conversation with its prefix; empty: all
-	Dialog       string // messages of this call only; empty: all
-	Limit        int    // messages at the most; 0: DefaultRungs
+	From, To     int64                // seqs, both included; 0: no limit
+	Conversation string               // agent, or a conversation with its prefix; empty: all
+	Dialog       string               // messages of this call only; empty: all
+	Only         func(seq int64) bool // asked once a message was observed; nil: all
+	Limit        int                  // messages at the most; 0: DefaultRungs
 	Zone         *time.Location
 	Text         func(string) string // makes texts fit to be shown; nil: as they are
 }
@@ -76,6 +77,9 @@ const gcLane = -1 // until all lanes are known
 func (l *Ladder) Observe(s *check.Seen) {
 	seq := s.Record.Seq
 	if seq < l.opts.From || l.opts.To > 0 && seq > l.opts.To || s.Record.Direction == capture.Note {
+		return
+	}
+	if l.opts.Only != nil && !l.opts.Only(seq) {
 		return
 	}
 	if s.Gap == nil && (l.opts.Conversation != "" && s.Conversation != l.opts.Conversation || l.opts.Dialog != "" && (s.Dialog == nil || s.Dialog.ID != l.opts.Dialog)) {

@@ -45,6 +45,7 @@ const (
 type Options struct {
 	Zone    *time.Location // of days and times; nil: UTC
 	Off     []string       // rules of check that are left out
+	Filter  *store.Filter  // what the page is about; nil: the whole session
 	Late    time.Duration
 	Ladder  LadderOptions                                         // the stretch of the ladder; zero: around the worst finding
 	Program string                                                // name and version, for the foot of the page
@@ -99,24 +100,37 @@ func Session(ctx context.Context, s *store.Store, one store.Session, o Options) 
 	}
 	p.Ledger = ledger
 	clean := newCleaner(o.Show, !one.Redacted)
-	worst, entries, err := p.figures(clean.watch(s.Records(ctx, one.ID, 1)), &one, o)
+	part := s.Select(one.ID, o.Filter)
+	worst, entries, err := p.figures(clean.watch(part.Records(ctx)), part, &one, o)
 	if err != nil {
 		return nil, err
 	}
 	ladder := o.Ladder
 	ladder.Text = clean.text
-	ladder.Zone = o.Zone
+	ladder.Zone, ladder.Only = o.Zone, part.Only()
 	if ladder.From == 0 && ladder.To == 0 && ladder.Conversation == "" && ladder.Dialog == "" && worst > DefaultRungs*2/3 {
 		ladder.From = worst - DefaultRungs*2/3
 		ladder.To = worst + DefaultRungs/3
 	}
 	p.ladder = NewLadder(ladder)
-	if err := check.Run(until(s.Records(ctx, one.ID, 1), p.ladder.opts.To), check.Options{Flow: flow.Options{Late: o.Late}}, p.ladder); err != nil {
+	if err := check.Run(until(part.Records(ctx), p.ladder.opts.To), check.Options{Flow: flow.Options{Late: o.Late}}, p.ladder); err != nil {
 		return nil, err
 	}
 	p.timeline = timeline(entries, p.Audit.Gaps, p.Audit.From, p.Audit.To, o.Zone)
 	p.clean(clean)
-	return p, p.messages(ctx, s, one.ID, &o, clean)
+	return p, p.messages(ctx, s, part, &o, clean)
+}
+
+// tellSlice says that the page is not about the whole session.
+func (p *Page) tellSlice(slice *store.Slice, show func(string) string) {
+	if slice == nil {
+		return
+	}
+	note := fmt.Sprintf("A slice: this page is about %d of %d messages, those that the filter %s accepts.", slice.Messages, slice.Of, show(slice.Filter))
+	if p.Session != nil {
+		note += " The ledger is that of the whole session."
+	}
+	p.notes = append(p.notes, note)
 }
 
 func (o *Options) fill() {
@@ -133,9 +147,12 @@ func (o *Options) fill() {
 
 // figures makes what check knows of the session. It returns the seq of the
 // worst finding, the first of those, and the entries for the timeline.
-func (p *Page) figures(records iter.Seq2[capture.Record, error], one *store.Session, o Options) (worst int64, entries []check.Entry, err error) {
+func (p *Page) figures(records iter.Seq2[capture.Record, error], part *store.Selection, one *store.Session, o Options) (worst int64, entries []check.Entry, err error) {
 	rank := 0
 	checker := check.NewChecker(check.CheckOptions{Off: o.Off, Late: o.Late}, func(f check.Finding) {
+		if !part.Holds(f.Seq) && f.Rule != check.Overflow {
+			return
+		}
 		p.Tally.Add(&f)
 		if r := check.Rank(f.Severity); r > rank && len(p.Findings) < maxFindings {
 			rank, worst = r, f.Seq
@@ -145,7 +162,7 @@ func (p *Page) figures(records iter.Seq2[capture.Record, error], one *store.Sess
 		}
 	})
 	left := 0
-	audit := check.NewAudit(check.AuditOptions{Zone: o.Zone}, func(e *check.Entry) {
+	audit := check.NewAudit(check.AuditOptions{Zone: o.Zone, Only: part.Only()}, func(e *check.Entry) {
 		switch {
 		case e.Kind != check.KindSession && e.Kind != check.KindState && e.Kind != check.KindCall:
 		case len(entries)+len(p.Sessions) >= maxEntries:
@@ -157,6 +174,7 @@ func (p *Page) figures(records iter.Seq2[capture.Record, error], one *store.Sess
 		}
 	})
 	stats := check.NewStats()
+	stats.Only = part.Only()
 	opts := check.Options{Flow: flow.Options{Late: o.Late}}
 	if one.EndedAt != nil {
 		opts.Until = *one.EndedAt
@@ -165,6 +183,7 @@ func (p *Page) figures(records iter.Seq2[capture.Record, error], one *store.Sess
 		return 0, nil, err
 	}
 	p.Stats, p.Audit = stats.Summary(), audit.Result()
+	p.tellSlice(part.Slice(), o.Show)
 	if left > 0 {
 		p.notes = append(p.notes, fmt.Sprintf("%d more stretches of time are not in the timeline and the list of sign-ins; the totals hold them.", left))
 	}
@@ -183,7 +202,7 @@ func until(records iter.Seq2[capture.Record, error], last int64) iter.Seq2[captu
 }
 
 // messages fetches the messages that the findings name, in order.
-func (p *Page) messages(ctx context.Context, s *store.Store, session int64, o *Options, clean *cleaner) error {
+func (p *Page) messages(ctx context.Context, s *store.Store, part *store.Selection, o *Options, clean *cleaner) error {
 	var seqs []int64
 	for i := range p.Findings {
 		seqs = append(seqs, p.Findings[i].Seqs...)
@@ -192,13 +211,13 @@ func (p *Page) messages(ctx context.Context, s *store.Store, session int64, o *O
 		}
 	}
 	slices.Sort(seqs)
-	seqs = slices.Compact(seqs)
+	seqs = slices.DeleteFunc(slices.Compact(seqs), func(seq int64) bool { return !part.Holds(seq) })
 	if len(seqs) > maxMessages {
 		p.notes = append(p.notes, fmt.Sprintf("Only the first %d of the messages that the findings name are shown in full.", maxMessages))
 		seqs = seqs[:maxMessages]
 	}
 	for _, seq := range seqs {
-		rows, err := s.After(ctx, session, seq-1, 1)
+		rows, err := s.After(ctx, p.Session.ID, seq-1, 1)
 		if err != nil {
 			return err
 		}
@@ -229,11 +248,13 @@ func (p *Page) message(row *store.Row, o *Options, clean *cleaner) Message {
 	return m
 }
 
-// Audited makes the page of an audit alone. The texts in it are changed to what
+// Audited makes the page of an audit alone; slice is nil where it is of the
+// whole session. The texts in it are changed to what
 // can be shown.
-func Audited(title string, result *check.AuditResult, sessions []check.Entry, o Options) *Page {
+func Audited(title string, result *check.AuditResult, sessions []check.Entry, slice *store.Slice, o Options) *Page {
 	o.fill()
 	p := &Page{Title: title, Program: o.Program, Zone: o.Zone.String(), Audit: result, Sessions: sessions, Stats: &check.Summary{}, timeline: &timePicture{}, location: o.Zone}
+	p.tellSlice(slice, o.Show)
 	p.clean(newCleaner(o.Show, false))
 	return p
 }
@@ -436,6 +457,9 @@ func (p *Page) Actions() bool {
 func Comparison(d *diff.Report, o Options) *Page {
 	o.fill()
 	p := &Page{Title: "Comparison", Program: o.Program, Zone: o.Zone.String(), Diff: d, location: o.Zone}
+	if slice := d.Slice(); slice != "" {
+		p.notes = append(p.notes, o.Show(slice)+".")
+	}
 	if len(d.Differences) > maxFindings {
 		p.notes = append(p.notes, fmt.Sprintf("Only the first %d of %d differences are shown.", maxFindings, len(d.Differences)))
 		shown := *d
