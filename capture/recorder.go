@@ -129,11 +129,13 @@ func orDefault[T int | time.Duration](v, def T) T {
 // Offer hands a record to the recorder. It never waits: readers of connections
 // call it. The record's Ack is called once the record, or the copy of it that
 // came first, is committed; it is not called for a record that was dropped.
+//
+// Notes and gap rows are kept like messages; only messages are counted.
 func (r *Recorder) Offer(d Delivery) {
 	if r.double(d) {
 		return
 	}
-	if r.cfg.Mask != nil {
+	if r.cfg.Mask != nil && d.Record.Direction != GapRow {
 		r.cfg.Mask(&d.Record)
 	}
 	r.mu.Lock()
@@ -188,7 +190,9 @@ func (r *Recorder) double(d Delivery) bool {
 const ackOnly Direction = "ack"
 
 // isMessage reports whether an entry of the queue is a message that was seen.
-func (r *Record) isMessage() bool { return r.Direction != GapRow && r.Direction != ackOnly }
+func (r *Record) isMessage() bool {
+	return r.Direction != GapRow && r.Direction != Note && r.Direction != ackOnly
+}
 
 // Gap puts a gap row at this place of the recording.
 func (r *Recorder) Gap(g Gap) {
@@ -301,9 +305,7 @@ func (r *Recorder) take() (b Batch, acks []func(), more bool) {
 		seq++
 		rec.Seq = seq
 		b.Records = append(b.Records, *rec)
-		if rec.Direction != GapRow {
-			r.count(rec, func(c *Counts, _ *Status) { c.Stored++ })
-		}
+		r.count(rec, func(c *Counts, _ *Status) { c.Stored++ })
 	}
 	for dest := range r.changed {
 		b.Ledger = append(b.Ledger, *r.ledger[dest])
@@ -354,6 +356,8 @@ func (r *Recorder) committed(b Batch) {
 		case GapRow:
 			r.totals.Gaps++
 			continue
+		case Note:
+			continue
 		case Command:
 			r.totals.Commands++
 		case Event:
@@ -397,7 +401,9 @@ func (r *Recorder) fail(b Batch, err error) {
 
 func (r *Recorder) lose(rec *Record) {
 	r.count(rec, func(c *Counts, s *Status) { c.Lost++; s.Lost++ })
-	r.unstored++
+	if rec.isMessage() {
+		r.unstored++
+	}
 	if rec.MessageID != "" {
 		r.lost.add(rec.MessageID)
 	}
@@ -446,6 +452,9 @@ func (r *Recorder) signal() {
 }
 
 func (r *Recorder) count(rec *Record, add func(*Counts, *Status)) {
+	if !rec.isMessage() {
+		return
+	}
 	dest := rec.To
 	if r.ledger[dest] == nil {
 		if len(r.ledger) >= ledgerSize {
@@ -465,7 +474,9 @@ func (r *Recorder) drop(rec *Record) {
 		r.dropped = &Gap{From: rec.CapturedAt, Reason: GapOverflow, Lost: new(int64)}
 	}
 	r.dropped.To = rec.CapturedAt
-	*r.dropped.Lost++
+	if rec.isMessage() {
+		*r.dropped.Lost++
+	}
 	if rec.MessageID != "" {
 		r.lost.add(rec.MessageID)
 	}

@@ -351,3 +351,53 @@ func TestLedgerAddsUpWhenTheSinkFails(t *testing.T) {
 		t.Errorf("ledger %+v, lost %d, status %+v", all, lost, r.Status())
 	}
 }
+
+// TestRecorderKeepsNotesAndGapRows: rows that a source makes are kept as they
+// are, in their place, and the ledger counts messages only.
+func TestRecorderKeepsNotesAndGapRows(t *testing.T) {
+	sink := &memorySink{}
+	masked, acked := 0, 0
+	cfg := RecorderConfig{Sink: sink, Mask: func(*Record) { masked++ }}
+	r, err := record(t, cfg, func(r *Recorder) {
+		for i := range 3 {
+			gap := Delivery{Record: Gap{Reason: GapMissing}.Record(), Ack: func() { acked++ }}
+			gap.Record.Headers = []Header{{"tcp.missing", "17"}}
+			r.Offer(message(fmt.Sprint("ID:", i), "topic://a"))
+			r.Offer(Delivery{Record: Record{Direction: Note, To: "topic://a", Body: []byte("handed over")}})
+			r.Offer(gap)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(sink.records); n != 9 || sink.records[8].Header("tcp.missing") != "17" {
+		t.Errorf("stored %d records, want 9: %+v", n, sink.records)
+	}
+	if masked != 6 || acked != 3 {
+		t.Errorf("%d masked and %d acknowledged, want 6 and 3", masked, acked)
+	}
+	want := Counts{Destination: "topic://a", Received: 3, Stored: 3}
+	if got := sink.ledger["topic://a"]; got != want || len(sink.ledger) != 1 {
+		t.Errorf("ledger %+v, want %+v alone", sink.ledger, want)
+	}
+	if s := r.Status(); s.Received != 3 || s.Stored != 3 || s.Gaps != 3 {
+		t.Errorf("status %+v", s)
+	}
+}
+
+// TestRecorderDropsNotesAndSaysSo: a note that has no room leaves a gap row,
+// in which no message is counted as lost.
+func TestRecorderDropsNotesAndSaysSo(t *testing.T) {
+	sink := &memorySink{}
+	r, err := record(t, RecorderConfig{Sink: sink, Memory: 600}, func(r *Recorder) {
+		r.Offer(Delivery{Record: Record{Direction: Note, Body: make([]byte, 1000)}})
+		r.Offer(message("ID:1", "topic://a"))
+	})
+	if err != nil || len(sink.records) != 2 {
+		t.Fatalf("%v, stored %+v", err, sink.records)
+	}
+	gap, ok := sink.records[0].Gap()
+	if !ok || gap.Reason != GapOverflow || gap.Lost == nil || *gap.Lost != 0 || r.Status().Lost != 0 {
+		t.Errorf("%+v, status %+v", sink.records[0], r.Status())
+	}
+}
