@@ -57,24 +57,74 @@ const (
 // A capture may begin and end anywhere. Bytes that it does not hold become gap
 // rows; a file that breaks off is read up to there, and so is one of ctx.
 func ReadPcap(ctx context.Context, in io.Reader, cfg PcapConfig) (PcapStats, error) {
-	source, err := openPcap(in)
-	if err != nil {
-		return PcapStats{}, err
-	}
+	return ReadPcaps(ctx, []PcapFile{{cfg.Via, in}}, cfg)
+}
+
+// A PcapFile is one file of a capture.
+type PcapFile struct {
+	Name string // Record.Via of connections that begin in it
+	In   io.Reader
+}
+
+// ReadPcaps reads the files of one capture, oldest first, as [ReadPcap] does:
+// connections go on from one to the next. A file that is no capture ends it.
+func ReadPcaps(ctx context.Context, files []PcapFile, cfg PcapConfig) (PcapStats, error) {
 	p := newPcapReader(cfg)
-	for ctx.Err() == nil {
-		data, info, err := source.read()
-		if err == io.EOF {
-			break
+	for _, f := range files {
+		p.cfg.Via = f.Name
+		if err := p.file(ctx, f.In); err != nil {
+			if p.stats.Packets == 0 {
+				return p.stats, err
+			}
+			p.finish()
+			return p.stats, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		if err != nil {
-			p.stats.Broken = true
-			break
-		}
-		p.packet(data, info, source.link(info))
 	}
 	p.finish()
 	return p.stats, context.Cause(ctx)
+}
+
+// file reads one file to its end.
+func (p *pcapReader) file(ctx context.Context, in io.Reader) error {
+	source, err := openPcap(in)
+	if err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		data, info, err := source.read()
+		switch {
+		case err == nil:
+			p.packet(data, info, source.link(info))
+		case err == io.EOF || ctx.Err() != nil:
+			return nil
+		default:
+			p.stats.Broken = true
+			p.breaksOff()
+			return nil
+		}
+	}
+	return nil
+}
+
+// breaksOff says that a file ends within a packet.
+func (p *pcapReader) breaksOff() {
+	g := capture.Gap{From: p.stats.Last, To: p.stats.Last, Reason: capture.GapMissing}.Record()
+	g.Source, g.Via = "pcap", p.cfg.Via
+	g.Headers = []capture.Header{{Name: "tcp.why", Value: "the file breaks off within packet " + strconv.FormatInt(p.stats.Packets+1, 10)}}
+	p.cfg.Emit(g)
+}
+
+// PcapStart returns the time of a capture's first packet; zero where it has
+// none. It reads as much as it needs.
+func PcapStart(in io.Reader) (time.Time, error) {
+	source, err := openPcap(in)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if _, info, err := source.read(); err == nil {
+		return info.Timestamp, nil
+	}
+	return time.Time{}, nil
 }
 
 // A packetSource is a capture file of either format.
@@ -414,11 +464,5 @@ func (p *pcapReader) finish() {
 	p.asm.FlushAll()
 	p.d.stopped = true
 	p.d.Close(p.stats.Last)
-	if p.stats.Broken {
-		g := capture.Gap{From: p.stats.Last, To: p.stats.Last, Reason: capture.GapMissing}.Record()
-		g.Source, g.Via = "pcap", p.cfg.Via
-		g.Headers = []capture.Header{{Name: "tcp.why", Value: "the file breaks off within packet " + strconv.FormatInt(p.stats.Packets+1, 10)}}
-		p.cfg.Emit(g)
-	}
 	p.stats.Traffic = p.d.Traffic()
 }
