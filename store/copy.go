@@ -347,7 +347,8 @@ type prover struct {
 	session Session
 	into    *Writer
 	block   *Checkpoint // of the original
-	hashes  []digest    // its records'
+	tree    merkleTree  // over its records
+	size    int         // of them
 	seqs    map[int64]int
 	proofs  [][]any
 	done    bool // the original has no block that goes on
@@ -380,7 +381,7 @@ func (p *prover) prove(ctx context.Context, seq int64) error {
 	if !ok {
 		return nil
 	}
-	p.proofs = append(p.proofs, []any{key(p.into.session.ID, seq), p.block.Number, leaf, len(p.hashes), merklePath(p.hashes, leaf)})
+	p.proofs = append(p.proofs, []any{key(p.into.session.ID, seq), p.block.Number, leaf, p.size, p.tree.path(leaf)})
 	if len(p.proofs) >= copyBatch {
 		return p.flush(ctx)
 	}
@@ -418,7 +419,8 @@ func (p *prover) readHashes(ctx context.Context) error {
 		return err
 	}
 	defer rows.Close()
-	p.hashes, p.seqs = p.hashes[:0], map[int64]int{}
+	var hashes []digest
+	p.seqs = map[int64]int{}
 	for rows.Next() {
 		var id int64
 		var rh []byte
@@ -428,9 +430,10 @@ func (p *prover) readHashes(ctx context.Context) error {
 		if len(rh) != sha256.Size {
 			return fmt.Errorf("record %d has no hash: verify the session first", id&maxSeq)
 		}
-		p.seqs[id&maxSeq] = len(p.hashes)
-		p.hashes = append(p.hashes, digest(rh))
+		p.seqs[id&maxSeq] = len(hashes)
+		hashes = append(hashes, digest(rh))
 	}
+	p.tree, p.size = newMerkleTree(hashes), len(hashes)
 	return rows.Err()
 }
 

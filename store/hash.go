@@ -138,20 +138,38 @@ func merkleSplit(n int) int {
 	return k
 }
 
-// merklePath returns the hashes that lead from a leaf to the root.
-func merklePath(block []digest, leaf int) []byte {
-	if len(block) < 2 {
-		return nil
+// A merkleTree is the tree over a block, level by level: the leaves first, the
+// root last. What has no neighbour goes up as it is.
+type merkleTree [][]digest
+
+func newMerkleTree(block []digest) merkleTree {
+	level := make([]digest, len(block))
+	for i := range block {
+		level[i] = merkleLeaf(block[i])
 	}
-	k := merkleSplit(len(block))
-	var path []byte
-	var other digest
-	if leaf < k {
-		path, other = merklePath(block[:k], leaf), merkleRoot(block[k:])
-	} else {
-		path, other = merklePath(block[k:], leaf-k), merkleRoot(block[:k])
+	tree := merkleTree{level}
+	for len(level) > 1 {
+		above := make([]digest, 0, (len(level)+1)/2)
+		for i := 0; i+1 < len(level); i += 2 {
+			above = append(above, merkleNode(level[i], level[i+1]))
+		}
+		if len(level)%2 == 1 {
+			above = append(above, level[len(level)-1])
+		}
+		tree, level = append(tree, above), above
 	}
-	return append(path, other[:]...)
+	return tree
+}
+
+// path returns the hashes that lead from a leaf to the root, the lowest first.
+func (t merkleTree) path(leaf int) (path []byte) {
+	for _, level := range t {
+		if beside := leaf ^ 1; beside < len(level) {
+			path = append(path, level[beside][:]...)
+		}
+		leaf /= 2
+	}
+	return path
 }
 
 // merkleClimb returns the root that a leaf and its path lead to; ok is false

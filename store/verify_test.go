@@ -345,9 +345,9 @@ func TestMerklePathsLeadToTheRoot(t *testing.T) {
 		for i := range block {
 			block[i] = digest{byte(i)}
 		}
-		root := merkleRoot(block)
+		root, tree := merkleRoot(block), newMerkleTree(block)
 		for i := range block {
-			path := merklePath(block, i)
+			path := tree.path(i)
 			if got, ok := merkleClimb(block[i], i, n, path); !ok || got != root {
 				t.Errorf("leaf %d of %d does not lead to the root", i, n)
 			}
