@@ -285,9 +285,27 @@ func (w *Writer) finishCopy(ctx context.Context, one Session) error {
 	return explain(w.store.path, err)
 }
 
+// maxAncestry is how many copies of copies are told of.
+const maxAncestry = 16
+
+// ancestry returns what a session was made of; nil for an original, and where
+// a stranger's file says what cannot be read.
+func (s *Session) ancestry() *Derived {
+	var d Derived
+	if s.derived == "" || json.Unmarshal([]byte(s.derived), &d) != nil {
+		return nil
+	}
+	for n, up := 1, &d; up != nil; n, up = n+1, up.Of {
+		if n == maxAncestry {
+			up.Of = nil
+		}
+	}
+	return &d
+}
+
 // sourceOf says where a chain made from a session comes from.
 func (s *Store) sourceOf(ctx context.Context, one Session, how string) (Derived, error) {
-	d := Derived{How: how, Chain: hex.EncodeToString(one.chain), Records: one.Messages() + one.Gaps + one.Notes}
+	d := Derived{How: how, Chain: hex.EncodeToString(one.chain), Records: one.Messages() + one.Gaps + one.Notes, Of: one.ancestry()}
 	if one.chain == nil {
 		return d, nil
 	}

@@ -130,6 +130,23 @@ func TestSliceIsProvenByItsOriginal(t *testing.T) {
 	if !v.OK() || v.Proven != 5 || v.Derived == nil || v.Derived.Filter != `seq in [2, 11, 12, 23]` {
 		t.Errorf("%v", v.Describe())
 	}
+	deeper := filepath.Join(t.TempDir(), "deeper.db")
+	if _, err := slice.ExportFile(t.Context(), 1, deeper, mustFilter(t, `seq in [11, 23]`)); err != nil {
+		t.Fatal(err)
+	}
+	v = verdict(t, open(t, deeper, Read), 1)
+	if !v.OK() || v.Proven != 3 || v.Derived.Of == nil || v.Derived.Of.Filter != `seq in [2, 11, 12, 23]` || v.Derived.Of.Of != nil ||
+		!strings.Contains(strings.Join(v.Describe(), "\n"), "which was made from chain") {
+		t.Errorf("%+v: %q", v.Derived, v.Describe())
+	}
+	hidden := filepath.Join(t.TempDir(), "hidden.db")
+	if _, _, err := open(t, deeper, Read).ExportPseudonymised(t.Context(), 1, hidden, nil, NewPseudonymiser([]byte("key"))); err != nil {
+		t.Fatal(err)
+	}
+	v = verdict(t, open(t, hidden, Read), 1)
+	if d := v.Derived; d.How != "pseudonymise" || d.Of == nil || d.Of.Filter != "(a slice)" || d.Of.Of == nil || d.Of.Of.Filter != "(a slice)" {
+		t.Errorf("%q tells the filters", v.Describe())
+	}
 	again := newStore(t)
 	if list, err := again.Import(t.Context(), slice, 0, "slice"); err != nil || !ptr(verdict(t, again, list[0].Session.ID)).OK() {
 		t.Errorf("imported: %v, %v", list, err)

@@ -44,9 +44,12 @@ func (s *Store) Pseudonymised(ctx context.Context, session int64, dst *Store, fi
 		return Copied{}, nil, err
 	}
 	d.By = p.Fingerprint()
+	for up := d.Of; up != nil; up = up.Of {
+		up.Filter = hiddenFilter(up.Filter)
+	}
 	rows := s.Rows(ctx, session, 1)
 	if filter != nil {
-		d.Filter = "(a slice)"
+		d.Filter = hiddenFilter(filter.String())
 		wanted, err := CompileFilter("(" + filter.String() + `) || direction == "gap"`)
 		if err != nil {
 			return Copied{}, nil, err
@@ -73,6 +76,14 @@ func (s *Store) Pseudonymised(ctx context.Context, session int64, dst *Store, fi
 	}
 	c, err := w.copied(ctx, n, err)
 	return c, report, err
+}
+
+// hiddenFilter says that there was a filter, which may name people.
+func hiddenFilter(filter string) string {
+	if filter == "" {
+		return ""
+	}
+	return "(a slice)"
 }
 
 // ExportPseudonymised is Pseudonymised into a new file.

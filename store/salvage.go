@@ -54,8 +54,10 @@ func openDamaged(ctx context.Context, path string) (*Store, error) {
 	s := &Store{path: path, mode: Read, names: newNameCache(), block: blockRecords}
 	s.db = openDB(path, "rw", "_query_only=1")
 	version, err := check(ctx, s.db)
-	if err == nil && version != len(migrationFiles()) {
-		err = fmt.Errorf("has schema %d, this gctap knows %d: use the gctap that wrote it", version, len(migrationFiles()))
+	if err == nil && version < len(migrationFiles()) {
+		if err = migrateFile(ctx, path); err != nil {
+			err = fmt.Errorf("has schema %d and cannot be brought to %d: use the gctap that wrote it: %w", version, len(migrationFiles()), err)
+		}
 	}
 	if err != nil {
 		s.db.Close()

@@ -55,17 +55,6 @@ func check(ctx context.Context, db *sql.DB) (version int, err error) {
 	return version, noCode(ctx, conn, version)
 }
 
-// readable refuses a version that has to be migrated before it can be read.
-func readable(version int) error {
-	switch known := len(migrationFiles()); {
-	case version == 0:
-		return errForeign("holds no sessions yet: record something first, or name another with --db")
-	case version < known:
-		return errForeign(fmt.Sprintf("has the older schema %d: any recording into it, or `gctap sessions note`, brings it to %d", version, known))
-	}
-	return nil
-}
-
 // migrate makes the schema or brings it up to date, each step in one
 // transaction. Two programs may try at the same time: the second finds it done.
 func (s *Store) migrate(ctx context.Context) error {

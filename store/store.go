@@ -36,7 +36,8 @@ import (
 type Mode int
 
 const (
-	// Read opens an existing file and changes nothing in it.
+	// Read opens an existing file and changes nothing in it, but for a store of
+	// an older schema: see readOlder.
 	Read Mode = iota
 	// Edit opens an existing file to change names and notes and to delete.
 	Edit
@@ -48,12 +49,13 @@ const (
 // A Store is an open file of sessions. Its methods may be called from any
 // goroutine.
 type Store struct {
-	path  string
-	mode  Mode
-	db    *sql.DB
-	names *nameCache
-	now   func() time.Time
-	block int // records from one checkpoint to the next
+	path   string
+	mode   Mode
+	db     *sql.DB
+	names  *nameCache
+	now    func() time.Time
+	block  int    // records from one checkpoint to the next
+	copied string // folder of the copy that is read in place of the file; empty: none is
 
 	keyOnce sync.Once
 	key     ed25519.PrivateKey
@@ -87,7 +89,13 @@ func Open(ctx context.Context, path string, mode Mode) (*Store, error) {
 func (s *Store) Path() string { return s.path }
 
 // Close lets the file go. Writers must have ended or been closed before.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	err := s.db.Close()
+	if s.copied != "" {
+		err = errors.Join(err, os.RemoveAll(s.copied))
+	}
+	return err
+}
 
 // prepareFile makes the folder and an empty file that only this user may read:
 // messages hold people's names and numbers.
@@ -146,15 +154,18 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	switch {
 	case err != nil:
+	case s.mode == Read && version == 0:
+		err = errForeign("holds no sessions yet: record something first, or name another with --db")
+	case s.mode == Read && version < len(migrationFiles()):
+		err = s.readOlder(ctx)
 	case s.mode == Read:
-		err = readable(version)
 	default:
 		s.db.Close()
 		s.db = openDB(s.path, "rw", "_auto_vacuum=incremental&_journal_mode=WAL&_synchronous=FULL&_secure_delete=on")
 		err = s.migrate(ctx)
 	}
 	if err != nil {
-		s.db.Close()
+		s.Close()
 	}
 	return err
 }

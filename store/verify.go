@@ -62,6 +62,8 @@ type Derived struct {
 	Signature string `json:"signature"`        // of that checkpoint
 	Records   int64  `json:"records"`          // of the source, sealed or not
 	By        string `json:"by,omitempty"`     // fingerprint of a pseudonymising key
+
+	Of *Derived `json:"of,omitempty"` // what the source was made of itself; nil: it was an original
 }
 
 // OK reports whether everything was checked, holds, is sealed and was signed by
@@ -547,6 +549,9 @@ func (v *Verdict) Describe() []string {
 	}
 	if d := v.Derived; d != nil {
 		add("made from chain %s (%d records): %s", short(d.Chain), d.Records, strings.TrimSpace(d.How+" "+d.Filter))
+		for up := d.Of; up != nil; up = up.Of {
+			add("which was made from chain %s (%d records): %s", short(up.Chain), up.Records, strings.TrimSpace(up.How+" "+up.Filter))
+		}
 		if d.How == "slice" && v.Broken == nil {
 			add("%d records stand in signed blocks of the original", v.Proven)
 		}
