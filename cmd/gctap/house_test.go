@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"replay/mock":        {"capture", "decode", "decode/flow", "replay"},
 	"replay/diff":        {"capture", "decode", "decode/flow"},
 	"viewer/model":       {"capture", "store", "decode", "decode/flow", "decode/check", "replay", "replay/diff"},
-	"viewer/report":      {"capture", "store", "decode", "decode/flow", "decode/check", "replay", "replay/diff"},
+	"viewer/report":      {"capture", "store", "decode", "decode/flow", "decode/check", "replay", "replay/diff", "viewer/model"},
 	"viewer":             {"capture", "store", "decode", "decode/flow", "decode/check", "replay", "replay/diff", "viewer/model", "viewer/report"},
 }
 

@@ -41,9 +41,12 @@ var Bindings = slices.Concat(
 		{MessageList, "t", "time", "time of day, or since the message above"},
 	},
 	reading(Detail), reading(Raw), reading(Hex),
+	ladderKeys(), timelineKeys(),
 	scrolling(Help, "line"),
 	[]Binding{
 		{Everywhere, "1", "tab.messages", "the messages of the session"},
+		{Everywhere, "2", "tab.ladder", "the messages as arrows between clients and GC"},
+		{Everywhere, "3", "tab.timeline", "states and calls of agents over time"},
 		{Everywhere, "?", "view.help", "this help"},
 		{Everywhere, "Esc", "back", "back"},
 		{Everywhere, "q", "back", "back; in the first view: quit"},
@@ -105,6 +108,8 @@ var hints = map[Name]string{
 	Detail:      "d decoded  r raw  x hex  n p messages  q back",
 	Raw:         "d decoded  r raw  x hex  n p messages  q back",
 	Hex:         "d decoded  r raw  x hex  n p messages  q back",
+	Ladder:      "Enter detail  a A answers  h l lanes  z fold  c calls  ? help  q back",
+	Timeline:    "Enter messages  + - a zoom  w b changes  < > pan  ? help  q back",
 	Help:        "q back",
 }
 

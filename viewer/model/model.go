@@ -287,7 +287,7 @@ func (m *Model) TabBar() []TabLabel {
 	for _, t := range tabs {
 		label := TabLabel{t.Name, x, t.Key + " " + string(t.Name), t.Name == shown}
 		bar = append(bar, label)
-		x += len(label.Text) + 2
+		x += len(label.Text) + 1
 	}
 	if shift := m.width - x + 1; shift > m.width/2 {
 		for i := range bar {

@@ -470,6 +470,8 @@ var opened = map[Name]func(t *testing.T, m *Model, src Source){
 	Raw:         func(t *testing.T, m *Model, src Source) { press(t, m, src, "r") },
 	Hex:         func(t *testing.T, m *Model, src Source) { press(t, m, src, "x") },
 	Help:        func(t *testing.T, m *Model, src Source) { press(t, m, src, "?") },
+	Ladder:      func(t *testing.T, m *Model, src Source) { press(t, m, src, "2") },
+	Timeline:    func(t *testing.T, m *Model, src Source) { press(t, m, src, "3") },
 }
 
 func TestEveryKeyDoesSomething(t *testing.T) {

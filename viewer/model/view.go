@@ -61,6 +61,8 @@ type Tab struct {
 func Tabs() []Tab {
 	return []Tab{
 		{MessageList, "1", func(m *Model, at Place) Placed { m.Messages.open(at.Session); return &m.Messages }},
+		{Ladder, "2", func(_ *Model, at Place) Placed { return newLadder(at) }},
+		{Timeline, "3", func(_ *Model, at Place) Placed { return newTimeline(at) }},
 	}
 }
 

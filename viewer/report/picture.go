@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gctap/decode/check"
+	"gctap/viewer/model"
 )
 
 // The sizes of the ladder's drawing, in pixels.
@@ -70,7 +71,7 @@ func (l *Ladder) picture(linked func(int64) bool) *ladderPicture {
 		r := &l.Rows[i]
 		y := ladderTop + (i+1)*ladderRow
 		if r.Gap != nil {
-			p.Gaps = append(p.Gaps, gapLine{Y: y - 4, X1: 8, X2: p.Width - 8, Text: gapText(r.Gap)})
+			p.Gaps = append(p.Gaps, gapLine{Y: y - 4, X1: 8, X2: p.Width - 8, Text: model.GapText(r.Gap)})
 			continue
 		}
 		p.Arrows = append(p.Arrows, l.arrow(r, y, &dialogs, linked))
@@ -88,7 +89,7 @@ func (l *Ladder) arrow(r *Rung, y int, dialogs *[]string, linked func(int64) boo
 	}
 	a.Text = min(a.X1, a.X2) + 12
 	room := (max(a.X1, a.X2) - min(a.X1, a.X2) - 20) / 7
-	a.Label = cut(r.Label+r.note(), max(room, 20))
+	a.Label = cut(r.Label+r.Note(), max(room, 20))
 	a.Class = "plain"
 	if r.Dialog != "" {
 		i := slices.Index(*dialogs, r.Dialog)
@@ -187,7 +188,7 @@ func timeline(entries []check.Entry, gaps []check.AuditGap, from, to time.Time, 
 	}
 	p.Height = timeTop + max(len(p.Agents), 1)*timeRow + 16
 	for _, g := range gaps {
-		p.Gaps = append(p.Gaps, bar{X: round(x(g.From)), W: round(max(x(g.To)-x(g.From), 1)), Y: timeTop - 8, H: float64(p.Height - timeTop), Title: gapText(&g.Gap)})
+		p.Gaps = append(p.Gaps, bar{X: round(x(g.From)), W: round(max(x(g.To)-x(g.From), 1)), Y: timeTop - 8, H: float64(p.Height - timeTop), Title: model.GapText(&g.Gap)})
 	}
 	for i := range 7 {
 		at := from.Add(span * time.Duration(i) / 6)

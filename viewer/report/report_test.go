@@ -15,6 +15,7 @@ import (
 	"gctap/decode/check"
 	"gctap/replay/diff"
 	"gctap/store"
+	"gctap/viewer/model"
 )
 
 // password is what no page may hold.
@@ -219,7 +220,7 @@ func ladderOf(t *testing.T, o LadderOptions) *Ladder {
 }
 
 func TestLadderAsText(t *testing.T) {
-	got := ladderOf(t, LadderOptions{From: 5, To: 14, Conversation: "1001"}).Text()
+	got := ladderOf(t, LadderOptions{Stretch: model.Stretch{From: 5, To: 14, Conversation: "1001"}}).Text()
 	want := `      #               1001                                        GC
       5  09:01:01.060 |-- MakeReady ----------------------------->|
       6  09:01:01.100 |<- State READY (+40ms) --------------------|
@@ -246,7 +247,7 @@ func trimLines(s string) string {
 }
 
 func TestLadderAsMermaid(t *testing.T) {
-	got := ladderOf(t, LadderOptions{From: 9, To: 17, Limit: 5}).Mermaid()
+	got := ladderOf(t, LadderOptions{Stretch: model.Stretch{From: 9, To: 17}, Limit: 5}).Mermaid()
 	want := `sequenceDiagram
   participant L0 as 1001
   participant L1 as GC
@@ -277,12 +278,13 @@ func TestLadderAsPicture(t *testing.T) {
 }
 
 func TestLadderFoldsItsLanes(t *testing.T) {
-	l := NewLadder(LadderOptions{})
+	l := model.Lanes{Limit: laneLimit}
+	place := func(name string) int { return l.Place(name, model.Printable) }
 	for i := range 40 {
-		l.lane(fmt.Sprint(1000 + i))
+		place(fmt.Sprint(1000 + i))
 	}
-	if len(l.Lanes) != laneLimit || l.Lanes[laneLimit-1] != "others" || l.lane("1039") != laneLimit-1 || l.lane("1000") != 0 {
-		t.Errorf("lanes %v", l.Lanes)
+	if len(l.Names) != laneLimit || l.Names[laneLimit-1] != "others" || place("1039") != laneLimit-1 || place("1000") != 0 {
+		t.Errorf("lanes %v", l.Names)
 	}
 }
 
