@@ -9,8 +9,13 @@
 // in one agent's states, and among the answers of one command. The same input
 // gives the same bytes.
 //
-// Both sessions are held in memory, as bytes; their messages are decoded when
-// they are compared.
+// Each session is read once, with one flow pass, and its messages are put aside
+// by conversation in a temporary file, with digests of what is to be compared.
+// Then one conversation after the other is read back, aligned and released; a
+// message is decoded again only when something in it differs. Memory holds the
+// two longest conversations, about 1 KB a message. What grows with the whole
+// length is what the report says: pairs of ids, differences, and 16 bytes for
+// each command's latency.
 package diff
 
 import (
@@ -19,6 +24,8 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"gctap/capture"
@@ -147,60 +154,96 @@ type Ignored struct {
 	Why   string `json:"why,omitempty"`
 }
 
-// Compare reads both sessions and compares them.
+// Compare reads both sessions, each in a goroutine of its own, and compares
+// them. It returns the first error of left, right or noise, or of the temporary
+// files.
 func Compare(left, right iter.Seq2[capture.Record, error], opts Options) (*Report, error) {
 	if opts.Late <= 0 {
 		opts.Late = DefaultLate
 	}
-	l, err := readSide(left, opts)
+	rules := newRuleTable()
+	l, r, err := readSides(left, right, &opts, rules)
+	defer l.spool.close()
+	defer r.spool.close()
 	if err != nil {
 		return nil, err
 	}
-	r, err := readSide(right, opts)
+	learned, err := learnNoise(l, &opts, rules)
 	if err != nil {
 		return nil, err
 	}
-	learned, err := learnNoise(l, opts)
-	if err != nil {
+	c := newComparison(l, r, &opts, learned, rules)
+	if err := c.compare(); err != nil {
 		return nil, err
 	}
-	c := newComparison(l, r, opts)
-	c.noise = learned
-	c.compare()
 	return c.report(), nil
+}
+
+// readSides reads both sessions at once. The digests of the left one hold in
+// the names of the right one, which a replay tells before its first message:
+// for that much the left one waits.
+func readSides(left, right iter.Seq2[capture.Record, error], opts *Options, rules *ruleTable) (l, r *side, err error) {
+	var stop atomic.Bool
+	names := make(chan flow.Mapping, 1)
+	rp := newPass(false, opts, settings{}, rules)
+	done := make(chan error, 1)
+	go func() {
+		told := false
+		err := rp.read(right, &stop, func(s *side) { names <- namesOf(s, opts); told = true })
+		if err != nil {
+			stop.Store(true)
+		}
+		if !told {
+			names <- opts.Map
+		}
+		done <- err
+	}()
+	lp := newPass(true, opts, settings{names: <-names}, rules)
+	err = lp.read(left, &stop, func(*side) {})
+	if err != nil {
+		stop.Store(true)
+	}
+	if rightErr := <-done; err == nil {
+		err = rightErr
+	}
+	return lp.side, rp.side, err
+}
+
+// namesOf is what the names of the left side are on the right one.
+func namesOf(right *side, opts *Options) flow.Mapping {
+	if right.mapping == nil {
+		return opts.Map
+	}
+	return merged(*right.mapping, opts.Map)
 }
 
 // comparison is a Compare under way.
 type comparison struct {
-	opts        Options
+	settings
+	opts        *Options
+	rules       *ruleTable
 	left, right *side
-	names       flow.Mapping
+	pairs       []convPair
 	ids         *idMap
-	ignored     map[string]int
+	passed      []int // values and messages that a rule leaves out, by its number
 	found       Counts
 	differences []Difference
-	latencies   map[string]*samples
-	partner     map[*entry]*entry // of the commands and events that were aligned
-	scratch     []leaf            // of the message whose key is worked out
-	leaves      [2][]leaf         // of the messages being compared
-	rules       map[string]string
-	noise       *noise
-	muted       bool             // the pair being judged is not asked for
-	asked       int              // pairs that are
-	crossed     bool             // one side's events are text, the other's JSON
+	flat        [2]*flattener
 	lost        map[string]bool  // left calls that the replay did not get through
 	cut         map[string]int64 // by left conversation: the last command that the right one played
+
+	matter *matter // being judged
+	muted  bool    // the pair being judged is not asked for
+	asked  int     // pairs that are
+	copies *copies // of it; nil until they are asked for
 }
 
-func newComparison(l, r *side, opts Options) *comparison {
-	names := opts.Map
-	if r.mapping != nil {
-		names = merged(*r.mapping, opts.Map)
-	}
+func newComparison(l, r *side, opts *Options, learned *noise, rules *ruleTable) *comparison {
+	s := settings{names: namesOf(r, opts), crossed: l.json != r.json, noise: learned}
+	p := newPolicy(opts, s, rules)
 	return &comparison{
-		opts: opts, left: l, right: r, names: names, ids: newIDMap(), ignored: map[string]int{},
-		latencies: map[string]*samples{}, partner: map[*entry]*entry{}, cut: map[string]int64{},
-		rules: map[string]string{}, crossed: l.json != r.json,
+		settings: s, opts: opts, rules: rules, left: l, right: r, ids: newIDMap(), cut: map[string]int64{}, lost: map[string]bool{},
+		flat: [2]*flattener{newFlattener(p, true), newFlattener(p, false)}, pairs: pairConversations(l, r, &s.names),
 	}
 }
 
@@ -219,28 +262,68 @@ func merged(a, b flow.Mapping) flow.Mapping {
 	return flow.Mapping{Agents: join(a.Agents, b.Agents), Exts: join(a.Exts, b.Exts), Dests: join(a.Dests, b.Dests)}
 }
 
-// compare pairs conversations and compares each pair, in the order of the left
+// compare compares each pair of conversations, in the order of the left
 // session, those that only the right one has at the end.
-func (c *comparison) compare() {
-	pairs := c.pairConversations()
+func (c *comparison) compare() error {
 	for _, stop := range c.right.stops {
-		for _, p := range pairs {
+		for _, p := range c.pairs {
 			if p.right != nil && p.right.name == stop.Conversation && p.left != nil {
 				c.cut[p.left.name] = stop.After
 			}
 		}
 	}
-	aligned := make([][]pair, len(pairs))
-	for i, p := range pairs {
-		aligned[i] = c.alignCommands(p)
+	a := newAligner(c.left, c.right, c.opts, c.settings, c.rules)
+	for _, p := range c.pairs {
+		p.forget()
 	}
-	for i, p := range pairs {
-		aligned[i] = append(aligned[i], c.align(p)...)
+	for _, p := range c.pairs {
+		if err := a.link(p); err != nil {
+			return err
+		}
 	}
-	for i, p := range pairs {
-		c.judge(p, aligned[i])
+	for _, p := range c.pairs {
+		if p.left == nil || !c.isCut(p.left.name) {
+			continue
+		}
+		m, err := a.matter(p)
+		if err != nil {
+			return err
+		}
+		c.loseDialogs(m)
 	}
-	c.measure()
+	return c.judgeAll(a)
+}
+
+func (c *comparison) isCut(conversation string) bool {
+	_, ok := c.cut[conversation]
+	return ok
+}
+
+// judgeAll judges one pair of conversations while the next is read back and
+// aligned. The order of judging decides which ids belong together.
+func (c *comparison) judgeAll(a *aligner) error {
+	matters := make(chan *matter)
+	failed := make(chan error, 1)
+	go func() {
+		defer close(matters)
+		for _, p := range c.pairs {
+			m, err := a.matter(p)
+			if err != nil {
+				failed <- err
+				return
+			}
+			matters <- m
+		}
+	}()
+	for m := range matters {
+		c.judge(m)
+	}
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
 }
 
 // add takes in a difference that no rule and no noise explains.
@@ -263,7 +346,7 @@ func (c *comparison) add(d Difference, order int64) {
 	case Duplicated:
 		c.found.Duplicated++
 	}
-	c.differences = append(c.differences, d)
+	c.differences = append(c.differences, d.apart())
 }
 
 // counts reports whether a pair of messages is among those that are asked for.
@@ -277,11 +360,19 @@ func (c *comparison) counts(p pair) bool {
 	return c.opts.Only(true, p.right.seq)
 }
 
-// ignore counts something that a rule leaves out.
-func (c *comparison) ignore(rule string) {
-	if !c.muted {
-		c.ignored[rule]++
+// apart returns d without parts of the conversation it was found in, which is
+// given back to memory.
+func (d Difference) apart() Difference {
+	own := func(n *int64) *int64 {
+		if n == nil {
+			return nil
+		}
+		seq := *n
+		return &seq
 	}
+	d.Left, d.Right = own(d.Left), own(d.Right)
+	d.Name, d.state = strings.Clone(d.Name), strings.Clone(d.state)
+	return d
 }
 
 func (c *comparison) report() *Report {
@@ -289,14 +380,16 @@ func (c *comparison) report() *Report {
 		failLatency: c.opts.FailLatency, Left: c.left.summary(c.opts.Left), Right: c.right.summary(c.opts.Right), Counts: c.found,
 		Differences: c.differences, Ignored: []Ignored{}, IDs: c.ids.report(), Latency: c.latencyReport(),
 	}
-	for _, p := range c.pairConversations() {
+	for _, p := range c.pairs {
 		r.conversations = append(r.conversations, p.name())
 	}
 	if r.Differences == nil {
 		r.Differences = []Difference{}
 	}
-	for rule, n := range c.ignored {
-		r.Ignored = append(r.Ignored, Ignored{rule, n, c.why(rule)})
+	for number, n := range c.passed {
+		if rule := c.rules.name(number); n > 0 {
+			r.Ignored = append(r.Ignored, Ignored{rule, n, c.why(rule)})
+		}
 	}
 	slices.SortFunc(r.Ignored, func(a, b Ignored) int { return cmp.Compare(a.Rule, b.Rule) })
 	nothing := r.Left.Messages+r.Right.Messages == 0 || c.opts.Only != nil && c.asked == 0 // two empty recordings prove nothing

@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"gctap/capture"
 	"gctap/decode/flow"
 	"gctap/replay/diff"
@@ -191,6 +194,37 @@ func TestAReplaysMappingIsKnown(t *testing.T) {
 	}
 }
 
+// TestWhatIsKnownLateCountsFromTheBeginning: names that only the end of a
+// session tells, and the other format of its events, hold for all of it.
+func TestWhatIsKnownLateCountsFromTheBeginning(t *testing.T) {
+	w := newWorld(3, 3, 300*time.Millisecond)
+	left := w.session(days(3, 2))
+	w.run = "b"
+	right := w.session(days(3, 2))
+	names := flow.Mapping{Agents: map[string]string{}, Exts: map[string]string{}}
+	rename := strings.NewReplacer("Agent 100", "Agent 100", "login100", "login100", // names of people stay
+		"1000", "2000", "1001", "2001", "1002", "2002", "3000", "4000", "3001", "4001", "3002", "4002")
+	for i := range right {
+		if right[i].JMSType != nil {
+			typ := rename.Replace(*right[i].JMSType)
+			right[i].JMSType = &typ
+		}
+		right[i].Body = []byte(rename.Replace(string(right[i].Body)))
+	}
+	for i := range 3 {
+		names.Agents[fmt.Sprint(1000+i)], names.Exts[fmt.Sprint(3000+i)] = fmt.Sprint(2000+i), fmt.Sprint(4000+i)
+	}
+	note := names.Record(time.Unix(1000, 0))
+	first := compare(t, left, append([]capture.Record{note}, right...), diff.Options{})
+	last := compare(t, left, append(slices.Clone(right), note), diff.Options{})
+	if first.Verdict != diff.Same || first.Counts.Matched != len(left) {
+		t.Errorf("told first: %s", text(first))
+	}
+	if !cmp.Equal(first, last, cmpopts.IgnoreUnexported(diff.Report{}, diff.Difference{})) {
+		t.Errorf("told first:\n%s\ntold last:\n%s", text(first), text(last))
+	}
+}
+
 func TestTextAndJSONFormatsAreComparable(t *testing.T) {
 	left := session(t, `
 		0s > AnswerCall#1001 700
@@ -253,8 +287,15 @@ func TestReadErrorsArePassedOn(t *testing.T) {
 	if _, err := diff.Compare(bad, seq(nil), diff.Options{}); !errors.Is(err, broken) {
 		t.Errorf("left: %v", err)
 	}
-	if _, err := diff.Compare(seq(nil), bad, diff.Options{}); !errors.Is(err, broken) {
+	endless := func(yield func(capture.Record, error) bool) {
+		for yield(capture.Record{Direction: capture.GapRow}, nil) {
+		}
+	}
+	if _, err := diff.Compare(endless, bad, diff.Options{}); !errors.Is(err, broken) {
 		t.Errorf("right: %v", err)
+	}
+	if _, err := diff.Compare(bad, endless, diff.Options{}); !errors.Is(err, broken) {
+		t.Errorf("left, and right has no end: %v", err)
 	}
 }
 

@@ -1,32 +1,297 @@
 package diff
 
 import (
-	"cmp"
+	"encoding/binary"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"gctap/decode"
-	"gctap/decode/flow"
 )
+
+// A walker goes through the values of a message. Participants stand under
+// their address, so that their order does not count; call variables have names
+// anyway.
+type walker struct {
+	policy  *policy
+	left    bool
+	msg     *decode.Message
+	columns *columns
+	n       int    // columns so far
+	path    []byte // "participants[3001].state"
+	row     []byte // "participants.state"
+	indexed bool   // path is not row
+	seen    map[string]int
+	leaf    func(col *column, raw string)
+}
+
+func (w *walker) walk(msg *decode.Message) {
+	w.msg, w.columns, w.n = msg, w.policy.table(msg), 0
+	clear(w.seen)
+	if msg.Agent != "" {
+		w.special("agent", agentRow, msg.Agent)
+	}
+	for i := range msg.Fields {
+		f := &msg.Fields[i]
+		w.path, w.row = append(w.path[:0], f.Name...), append(w.row[:0], f.Name...)
+		w.value(&f.Value)
+	}
+	if msg.Name == "" {
+		w.special("body", bodyRow, string(rawBody(msg)))
+	}
+}
+
+// special visits what is no field of the table.
+func (w *walker) special(path, row, raw string) {
+	w.path, w.row = append(w.path[:0], path...), append(w.row[:0], row...)
+	w.visit(raw)
+}
+
+func (w *walker) visit(raw string) {
+	col := w.policy.column(w.columns, w.n, w.msg, w.row)
+	w.n++
+	w.leaf(col, raw)
+}
+
+// value visits what is below the path.
+func (w *walker) value(v *decode.Value) {
+	var expanded decode.Value
+	if v.Kind == decode.KindJSON {
+		expanded = v.Expand()
+		v = &expanded
+	}
+	switch v.Kind {
+	case decode.KindRecord:
+		path, row := len(w.path), len(w.row)
+		for i := range v.Parts {
+			part := &v.Parts[i]
+			w.path = append(append(w.path[:path], '.'), part.Name...)
+			w.row = append(append(w.row[:row], '.'), part.Name...)
+			w.value(&part.Value)
+		}
+		w.path, w.row = w.path[:path], w.row[:row]
+	case decode.KindList:
+		w.list(v)
+	default:
+		w.visit(v.Text)
+	}
+}
+
+// list visits the elements of a list: participants under their address.
+func (w *walker) list(v *decode.Value) {
+	path, people := len(w.path), string(w.row) == "participants"
+	if people {
+		w.row = append(w.row[:0], countRow...)
+		w.visit(strconv.Itoa(len(v.Parts)) + " participants")
+		w.row = append(w.row[:0], "participants"...)
+	}
+	before := w.indexed
+	w.indexed = true
+	for i := range v.Parts {
+		w.path = append(w.path[:path], '[')
+		address, ok := decode.Value{}, false
+		if people {
+			address, ok = v.Parts[i].Value.Get("address")
+		}
+		if ok {
+			w.path = append(w.path, w.unique(w.address(strings.TrimSpace(address.Text)))...)
+		} else {
+			w.path = strconv.AppendInt(w.path, int64(i), 10)
+		}
+		w.path = append(w.path, ']')
+		w.value(&v.Parts[i].Value)
+	}
+	w.path, w.indexed = w.path[:path], before
+}
+
+// address gives a participant the address that it has on the right side.
+func (w *walker) address(address string) string {
+	if !w.left {
+		return address
+	}
+	class, _ := tableRow(w.msg, "participants.address")
+	return w.policy.rename(class, address)
+}
+
+// unique tells apart what comes twice.
+func (w *walker) unique(key string) string {
+	if w.seen == nil {
+		w.seen = map[string]int{}
+	}
+	w.seen[key]++
+	if n := w.seen[key]; n > 1 {
+		return key + "/" + strconv.Itoa(n)
+	}
+	return key
+}
+
+// rawBody gives back the bytes of a message that nothing could be made of.
+func rawBody(msg *decode.Message) []byte {
+	in, err := decode.Encode(msg)
+	if err != nil {
+		return nil
+	}
+	return in.Body
+}
+
+// A digester works out what stands for a message when it is aligned and, where
+// nothing differs, compared: a key that is the same for all values that should
+// be equal, and marks of those that are no difference or ids.
+type digester struct {
+	walker
+	key   uint64
+	ids   []byte
+	nIDs  int
+	rules []mark
+}
+
+// A mark is a value that a rule leaves out.
+type mark struct {
+	path, text uint64 // digests
+	rule       int
+}
+
+func newDigester(p *policy, left bool) *digester {
+	d := &digester{walker: walker{policy: p, left: left}}
+	d.leaf = d.add
+	return d
+}
+
+func (d *digester) add(col *column, raw string) {
+	path := col.hash
+	if d.indexed {
+		path = maphash.Bytes(seed, d.path)
+	}
+	text, rule, id := d.policy.value(col, raw, d.left)
+	switch {
+	case rule != 0:
+		d.rules = append(d.rules, mark{path, maphash.String(seed, text), rule})
+	case id:
+		d.nIDs++
+		d.ids = binary.LittleEndian.AppendUint64(d.ids, path)
+		d.ids = appendText(d.ids, raw)
+	default: // the order of the values counts for nothing
+		d.key += mix(path, maphash.String(seed, text))
+	}
+}
+
+// digest returns the key of a message and appends its marks to into.
+func (d *digester) digest(msg *decode.Message, into []byte) (key uint64, marks []byte) {
+	d.key, d.ids, d.nIDs, d.rules = 0, d.ids[:0], 0, d.rules[:0]
+	d.walk(msg)
+	into = binary.AppendUvarint(into, uint64(d.nIDs))
+	into = append(into, d.ids...)
+	if len(d.rules) > 1 {
+		slices.SortStableFunc(d.rules, func(a, b mark) int {
+			if a.path < b.path {
+				return -1
+			} else if a.path > b.path {
+				return 1
+			}
+			return 0
+		})
+	}
+	for _, m := range d.rules {
+		into = binary.LittleEndian.AppendUint64(into, m.path)
+		into = binary.LittleEndian.AppendUint64(into, m.text)
+		into = binary.AppendUvarint(into, uint64(m.rule))
+	}
+	return d.key, into
+}
+
+// sameMarks compares two messages with the same key. It reports false when an
+// id differs or is missing: then the fields have to be looked at.
+func (c *comparison) sameMarks(left, right string, at time.Duration) bool {
+	l, r := cursor{left}, cursor{right}
+	n := l.number()
+	if r.number() != n {
+		return false
+	}
+	for range n {
+		lp, lid := l.word(), l.text()
+		rp, rid := r.word(), r.text()
+		if lp != rp || !c.ids.same(lid, rid, at) {
+			return false
+		}
+	}
+	c.leftOut(l, r)
+	return true
+}
+
+// leftOut counts the values that differ and that a rule leaves out.
+func (c *comparison) leftOut(l, r cursor) {
+	lm, lok := l.mark()
+	rm, rok := r.mark()
+	for lok || rok {
+		switch {
+		case lok && rok && lm.path == rm.path:
+			if lm.text != rm.text {
+				c.pass(lm.rule)
+			}
+			lm, lok = l.mark()
+			rm, rok = r.mark()
+		case lok && (!rok || lm.path < rm.path):
+			c.pass(lm.rule)
+			lm, lok = l.mark()
+		default:
+			c.pass(rm.rule)
+			rm, rok = r.mark()
+		}
+	}
+}
+
+// pass counts a value or message that a rule leaves out.
+func (c *comparison) pass(rule int) {
+	if c.muted {
+		return
+	}
+	for len(c.passed) <= rule {
+		c.passed = append(c.passed, 0)
+	}
+	c.passed[rule]++
+}
 
 // leaf is one value of a message, in the names of the right session.
 type leaf struct {
-	path string // "participants[3001].state"; lists whose order does not count have their key in place of the number
+	path string
 	text string
 	raw  string // as the message has it
-	rule string // "" when it is compared, else what leaves it out
-	id   bool   // made by GC: compared through the mapping
-	name string // of an id: the field whose ids are mapped together
+	rule int
+	id   bool
+}
+
+// A flattener lists the values of a message.
+type flattener struct {
+	walker
+	leaves []leaf
+}
+
+func newFlattener(p *policy, left bool) *flattener {
+	f := &flattener{walker: walker{policy: p, left: left}}
+	f.leaf = f.add
+	return f
+}
+
+func (f *flattener) add(col *column, raw string) {
+	text, rule, id := f.policy.value(col, raw, f.left)
+	f.leaves = append(f.leaves, leaf{string(f.path), text, raw, rule, id})
+}
+
+func (f *flattener) flatten(e *entry, o decode.Options) []leaf {
+	f.leaves = f.leaves[:0]
+	msg := decode.Decode(e.input(), o)
+	f.walk(&msg)
+	return f.leaves
 }
 
 // fields compares the values of a message that both sides have.
 func (c *comparison) fields(p pair) []FieldChange {
-	l, r := decode.Decode(p.left.input(), c.opts.Decode), decode.Decode(p.right.input(), c.opts.Decode)
-	c.leaves[0] = c.flatten(c.leaves[0][:0], &l, true)
-	c.leaves[1] = c.flatten(c.leaves[1][:0], &r, false)
-	left, right := c.leaves[0], c.leaves[1]
+	if p.left.key == p.right.key && c.sameMarks(p.left.marks, p.right.marks, p.left.at) {
+		return nil
+	}
+	left, right := c.flat[0].flatten(p.left, c.opts.Decode), c.flat[1].flatten(p.right, c.opts.Decode)
 	var changes []FieldChange
 	if samePaths(left, right) {
 		for i := range left {
@@ -65,12 +330,12 @@ func (c *comparison) value(changes []FieldChange, a, b *leaf, at time.Duration) 
 	switch {
 	case a != nil && b != nil && a.text == b.text && !either.id:
 		return changes
-	case either.rule != "":
+	case either.rule != 0:
 		if a == nil || b == nil || a.text != b.text {
-			c.ignore(either.rule)
+			c.pass(either.rule)
 		}
 		return changes
-	case either.id && a != nil && b != nil && c.ids.same(either.name, a.raw, b.raw, at):
+	case either.id && a != nil && b != nil && c.ids.same(a.raw, b.raw, at):
 		return changes
 	}
 	return append(changes, FieldChange{Field: either.path, Left: rawOf(a), Right: rawOf(b)})
@@ -80,249 +345,6 @@ func rawOf(v *leaf) *string {
 	if v == nil {
 		return nil
 	}
-	raw := v.raw // the leaf's place is used again
+	raw := strings.Clone(v.raw) // of a whole body
 	return &raw
-}
-
-// flatten adds the values of a message to into. Participants stand under their
-// address, so that their order does not count; call variables have names
-// anyway.
-func (c *comparison) flatten(into []leaf, msg *decode.Message, left bool) []leaf {
-	f := flattener{c: c, msg: msg, left: left, leaves: into}
-	if msg.Agent != "" {
-		f.leaf("agent", decode.ClassAgent, false, msg.Agent)
-	}
-	for i := range msg.Fields {
-		f.walk(msg.Fields[i].Name, msg.Fields[i].Name, msg.Fields[i].Value)
-	}
-	if msg.Name == "" {
-		f.leaf("body", decode.ClassText, false, string(rawBody(msg)))
-	}
-	return f.leaves
-}
-
-// rawBody gives back the bytes of a message that nothing could be made of.
-func rawBody(msg *decode.Message) []byte {
-	in, err := decode.Encode(msg)
-	if err != nil {
-		return nil
-	}
-	return in.Body
-}
-
-type flattener struct {
-	c      *comparison
-	msg    *decode.Message
-	left   bool
-	leaves []leaf
-	seen   map[string]int
-}
-
-// walk lists the values below a field. row is the field's path in the table,
-// without indexes.
-func (f *flattener) walk(path, row string, v decode.Value) {
-	v = v.Expand()
-	switch v.Kind {
-	case decode.KindRecord:
-		for _, part := range v.Parts {
-			f.walk(path+"."+part.Name, row+"."+part.Name, part.Value)
-		}
-	case decode.KindList:
-		f.list(path, row, v)
-	default:
-		class, volatile := f.row(row)
-		f.leaf(path, class, volatile, v.Text)
-	}
-}
-
-// list lists the elements of a list: participants under their address.
-func (f *flattener) list(path, row string, v decode.Value) {
-	if row == "participants" {
-		f.leaf(path, decode.ClassText, false, strconv.Itoa(len(v.Parts))+" participants")
-	}
-	for i, part := range v.Parts {
-		index := strconv.Itoa(i)
-		if row == "participants" {
-			if address, ok := part.Value.Get("address"); ok {
-				class, _ := f.row(row + ".address")
-				index = f.unique(f.rename(class, strings.TrimSpace(address.Text)))
-			}
-		}
-		f.walk(path+"["+index+"]", row, part.Value)
-	}
-}
-
-// unique tells apart what comes twice.
-func (f *flattener) unique(key string) string {
-	if f.seen == nil {
-		f.seen = map[string]int{}
-	}
-	f.seen[key]++
-	if n := f.seen[key]; n > 1 {
-		return key + "/" + strconv.Itoa(n)
-	}
-	return key
-}
-
-// row returns what decode's table says of a field.
-func (f *flattener) row(row string) (decode.Class, bool) {
-	if row == "clientDestination" { // of Hello and Beat it stands in the JMSType, which has no row
-		return decode.ClassDest, true
-	}
-	spec := f.msg.Spec()
-	if spec == nil {
-		return decode.ClassText, false
-	}
-	if arg := spec.Arg(row); arg != nil {
-		return arg.Class, arg.Volatile
-	}
-	for i := range spec.Keys {
-		if spec.Keys[i].Name == row {
-			return spec.Keys[i].Class, spec.Keys[i].Volatile
-		}
-	}
-	return decode.ClassText, false
-}
-
-// leaf adds one value with the rule that leaves it out, if one does.
-func (f *flattener) leaf(path string, class decode.Class, volatile bool, raw string) {
-	v := leaf{path: path, raw: raw, text: f.rename(class, raw)}
-	name := lastName(path)
-	switch {
-	case f.c.opts.Rules.leavesOut(f.msg.Name, path) != "":
-		v.rule = f.c.opts.Rules.leavesOut(f.msg.Name, path)
-	case f.c.ignores(f.msg.Name, path):
-		v.rule = "ignore:" + name
-	case f.c.crossed && f.otherwise(&v, class):
-		v.rule = "format:" + name
-	case f.c.noise.wobbles(f.msg.Name, path):
-		v.rule = f.c.noise.rule(f.msg.Name, path)
-	case name == "associatedDialogId" || class == decode.ClassDialog:
-		v.id, v.name = true, "dialogId"
-	case volatile || class == decode.ClassTime || class == decode.ClassSecret:
-		v.rule = f.c.volatile(name)
-	}
-	f.leaves = append(f.leaves, v)
-}
-
-// volatile is the rule that leaves out a field by decode's table.
-func (c *comparison) volatile(name string) string {
-	rule, ok := c.rules[name]
-	if !ok {
-		rule = "volatile:" + name
-		c.rules[name] = rule
-	}
-	return rule
-}
-
-// rename gives a left value the name that it has on the right side.
-func (f *flattener) rename(class decode.Class, raw string) string {
-	if !f.left {
-		return raw
-	}
-	switch class {
-	case decode.ClassAgent:
-		return mapped(f.c.names.Agents, raw)
-	case decode.ClassExt:
-		return mapped(f.c.names.Exts, raw)
-	case decode.ClassDest:
-		return mapped(f.c.names.Dests, raw)
-	}
-	return raw
-}
-
-func lastName(path string) string {
-	if i := strings.LastIndexAny(path, ".]"); i >= 0 && path[i] == '.' {
-		return path[i+1:]
-	}
-	name, _, _ := strings.Cut(path, "[")
-	return name
-}
-
-// ignores reports whether --ignore names the field: "reasonCode",
-// "State.reasonCode", "participants.state" or "callVariables.ani".
-func (c *comparison) ignores(name, path string) bool {
-	return slices.ContainsFunc(c.opts.Ignore, func(rule string) bool { return namesField(rule, name, path) })
-}
-
-// namesField reports whether a rule names a field of a message.
-func namesField(rule, name, path string) bool {
-	plain := withoutIndexes(path)
-	return rule == plain || rule == name+"."+plain || rule == lastName(path)
-}
-
-func withoutIndexes(path string) string {
-	var b strings.Builder
-	depth := 0
-	for _, r := range path {
-		switch {
-		case r == '[':
-			depth++
-		case r == ']':
-			depth--
-		case depth == 0:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// idMap maps ids of the left session to those of the right, one to one. An id
-// that is given again long after its call has ended is another one.
-type idMap struct{ there, back map[idKey][]idPair }
-
-type idKey struct{ field, id string }
-
-// idPair is what an id stands for around a time of the left session.
-type idPair struct {
-	other       string
-	first, last time.Duration
-}
-
-func newIDMap() *idMap { return &idMap{map[idKey][]idPair{}, map[idKey][]idPair{}} }
-
-// same reports whether two ids stand for each other at a time. A pair of ids
-// that are both new is taken in.
-func (m *idMap) same(field, left, right string, at time.Duration) bool {
-	if left == "" || right == "" {
-		return left == right
-	}
-	to, from := pairAt(m.there[idKey{field, left}], at), pairAt(m.back[idKey{field, right}], at)
-	if to == nil && from == nil {
-		m.there[idKey{field, left}] = append(m.there[idKey{field, left}], idPair{right, at, at})
-		m.back[idKey{field, right}] = append(m.back[idKey{field, right}], idPair{left, at, at})
-		return true
-	}
-	if to == nil || from == nil || to.other != right || from.other != left {
-		return false
-	}
-	for _, p := range []*idPair{to, from} {
-		p.first, p.last = min(p.first, at), max(p.last, at)
-	}
-	return true
-}
-
-// pairAt returns the pair whose call is not long over, or long in coming, at a
-// time; nil when there is none. Conversations are compared one after the other,
-// so that times do not come in order.
-func pairAt(pairs []idPair, at time.Duration) *idPair {
-	for i := range pairs {
-		if p := &pairs[i]; at >= p.first-flow.DefaultForget && at <= p.last+flow.DefaultForget {
-			return p
-		}
-	}
-	return nil
-}
-
-// report lists the pairs by field; of an id that was given twice the first.
-func (m *idMap) report() map[string]map[string]string {
-	all := map[string]map[string]string{}
-	for key, pairs := range m.there {
-		if all[key.field] == nil {
-			all[key.field] = map[string]string{}
-		}
-		first := slices.MinFunc(pairs, func(a, b idPair) int { return cmp.Compare(a.first, b.first) })
-		all[key.field][key.id] = first.other
-	}
-	return all
 }

@@ -9,17 +9,17 @@ import (
 	"time"
 
 	"gctap/capture"
-	"gctap/decode"
 	"gctap/decode/flow"
 )
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // judge turns the aligned messages of a conversation into differences.
-func (c *comparison) judge(p convPair, pairs []pair) {
-	name := p.name()
-	moved := c.ordered(pairs)
+func (c *comparison) judge(m *matter) {
+	name, pairs := m.name(), m.pairs
+	moved := ordered(pairs)
 	late := c.lateOnes(pairs, moved)
+	c.matter, c.copies = m, nil
 	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(orderOf(a), orderOf(b)) })
 	for _, p := range pairs {
 		if c.muted = !c.counts(p); !c.muted {
@@ -29,7 +29,7 @@ func (c *comparison) judge(p convPair, pairs []pair) {
 		case p.right == nil:
 			c.missing(name, p.left)
 		case p.left == nil:
-			c.extra(name, p.right, pairs)
+			c.extra(name, p.right)
 		default:
 			c.both(name, p, moved[p.left], late[p.left])
 		}
@@ -57,7 +57,7 @@ func (c *comparison) both(name string, p pair, moved, late bool) {
 	}
 	if late {
 		d.Class = Late
-		d.Why = fmt.Sprintf("%s after its %s, on the left %s", round(p.right.at-c.partner[p.left.by].at), p.left.by.name, round(p.left.latency()))
+		d.Why = fmt.Sprintf("%s after its %s, on the left %s", round(p.right.at-p.left.by.partner.at), p.left.by.name, round(p.left.latency()))
 		c.add(d, int64(p.left.place))
 		clean = false
 	} else if moved {
@@ -83,7 +83,7 @@ func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 // missing reports a message that the right side lacks, unless the replay did
 // not get so far.
 func (c *comparison) missing(name string, e *entry) {
-	if c.notReached(e) || c.afterWatch(c.left, e) {
+	if c.notReached(e) || c.afterWatch(c.matter.l, e) {
 		return
 	}
 	why := "the right session has no such message in this conversation"
@@ -97,90 +97,79 @@ func (c *comparison) missing(name string, e *entry) {
 // replay had to stop: in its own conversation, or because the command that
 // brings it about was not sent, or the call it belongs to not made.
 func (c *comparison) notReached(e *entry) bool {
-	if after, ok := c.cut[e.conv]; ok && e.seq > after {
-		return true
+	if len(c.cut) == 0 {
+		return false
 	}
-	if e.by != nil && e.by != e {
-		if after, ok := c.cut[e.by.conv]; ok && e.by.seq > after {
-			return true
-		}
+	behind := func(conversation string, seq int64) bool {
+		after, ok := c.cut[conversation]
+		return ok && seq > after
 	}
-	if subject, ok := strings.CutPrefix(e.lane, "state "); ok {
-		if after, cut := c.cut[subject]; cut && e.seq > after {
-			return true
-		}
-	}
-	return len(c.cut) > 0 && e.dialog != "" && c.lostDialogs()[e.dialog]
+	return behind(c.matter.left.name, e.seq) || e.by != nil && behind(e.by.conv, e.by.seq) ||
+		e.lane.kind == stateLane && behind(e.lane.of, e.seq) || e.dialog != "" && c.lost[e.dialog]
 }
 
 // afterStop reports whether a right message came after the last command that a
 // replay sent in a conversation that it stopped: what it lacked may be why.
 func (c *comparison) afterStop(e *entry) bool {
-	if !slices.ContainsFunc(c.right.stops, func(s flow.Stop) bool { return s.Conversation == e.conv }) {
+	m := c.matter
+	if !slices.ContainsFunc(c.right.stops, func(s flow.Stop) bool { return s.Conversation == m.right.name }) {
 		return false
 	}
-	entries := c.right.byName[e.conv].entries
-	return !slices.ContainsFunc(entries[e.place+1:], func(later *entry) bool { return later.direction == capture.Command })
+	return !slices.ContainsFunc(m.r.entries[e.place+1:], func(later *entry) bool { return later.direction == capture.Command })
 }
 
 // afterWatch reports whether a message is the State of another agent that a
 // supervisor is told around the logout, no copy of which the other session has
 // from there on. How many of them still come depends on what agents do who do
 // not wait for each other.
-func (c *comparison) afterWatch(s *side, e *entry) bool {
-	agent, ok := strings.CutPrefix(e.lane, "state ")
-	if !ok || agent == e.conv {
+func (c *comparison) afterWatch(t *talk, e *entry) bool {
+	if e.lane.kind != stateLane || e.lane.of == t.name {
 		return false
 	}
-	conv := s.byName[e.conv]
-	for _, later := range conv.entries[e.place+1:] {
-		if later.lane == e.lane && c.partner[later] != nil {
+	for _, later := range t.entries[e.place+1:] {
+		if later.lane == e.lane && later.partner != nil {
 			return false
 		}
 	}
-	for _, logout := range slices.Backward(conv.entries) {
-		if logout.name == "State" && logout.state == "LOGOUT" && logout.lane == "state "+e.conv {
+	own := lane{stateLane, t.name}
+	for _, logout := range slices.Backward(t.entries) {
+		if logout.name == "State" && logout.state == "LOGOUT" && logout.lane == own {
 			if e.at < logout.at-c.opts.Late {
 				return false
 			}
-			c.ignore("order:State of others around logout")
+			c.pass(c.rules.number("order:State of others around logout"))
 			return true
 		}
 	}
 	return false
 }
 
-// lostDialogs are the left calls in which something was not reached.
-func (c *comparison) lostDialogs() map[string]bool {
-	if c.lost == nil {
-		c.lost = map[string]bool{}
-		for _, conv := range c.left.convs {
-			after, ok := c.cut[conv.name]
-			if !ok {
-				continue
-			}
-			for _, e := range conv.entries {
-				if e.dialog != "" && e.seq > after && c.partner[e] == nil {
-					c.lost[e.dialog] = true
-				}
-			}
+// loseDialogs finds the left calls in which something was not reached: what
+// others miss of them is no difference either.
+func (c *comparison) loseDialogs(m *matter) {
+	after, ok := c.cut[m.left.name]
+	if !ok {
+		return
+	}
+	for _, e := range m.l.entries {
+		if e.dialog != "" && e.seq > after && e.partner == nil {
+			c.lost[strings.Clone(e.dialog)] = true
 		}
 	}
-	return c.lost
 }
 
 // extra reports a message that the left side lacks; a copy of one that it has
 // is a duplicate.
-func (c *comparison) extra(name string, e *entry, pairs []pair) {
-	if c.afterWatch(c.right, e) || c.afterStop(e) {
+func (c *comparison) extra(name string, e *entry) {
+	if c.afterWatch(c.matter.r, e) || c.afterStop(e) {
 		return
 	}
 	d := Difference{Class: Extra, Conversation: name, Name: e.name, Right: &e.seq, state: e.state}
 	d.Why = "the left session has no such message in this conversation"
-	if original := c.original(e, pairs); original != nil {
-		d.Class, d.Why = Duplicated, fmt.Sprintf("the same as %d", original.right.seq)
-		if original.left != nil {
-			d.Left = &original.left.seq
+	if original := c.original(e); original != nil {
+		d.Class, d.Why = Duplicated, fmt.Sprintf("the same as %d", original.seq)
+		if original.partner != nil {
+			d.Left = &original.partner.seq
 		}
 	}
 	c.add(d, int64(e.place))
@@ -189,29 +178,49 @@ func (c *comparison) extra(name string, e *entry, pairs []pair) {
 // original returns the aligned message that e repeats: the message right before
 // it in the lane that is the same but for what is volatile, or the same bytes
 // there; which of two equal ones was aligned is chance.
-func (c *comparison) original(e *entry, pairs []pair) *pair {
-	var before, copied, after *pair
-	for i, p := range pairs {
-		if p.right == nil || p.right.lane != e.lane || p.right == e {
-			continue
-		}
-		if p.right.place > e.place {
-			if p.left != nil && string(p.right.body) == string(e.body) && (after == nil || p.right.place < after.right.place) {
-				after = &pairs[i]
-			}
-			continue
-		}
-		if before == nil || p.right.place > before.right.place {
-			before = &pairs[i]
-		}
-		if p.left != nil && string(p.right.body) == string(e.body) && (copied == nil || p.right.place > copied.right.place) {
-			copied = &pairs[i]
+func (c *comparison) original(e *entry) *entry {
+	if c.copies == nil {
+		c.copies = copiesOf(c.matter.r)
+	}
+	mates := c.copies.lanes[e.lane]
+	if i, _ := slices.BinarySearchFunc(mates, e.place, comparePlace); i > 0 {
+		if before := mates[i-1]; before.partner != nil && before.key == e.key {
+			return before
 		}
 	}
-	if before != nil && before.left != nil && before.right.key == e.key {
-		return before
+	same := c.copies.bodies[laneBody{e.lane, e.body}]
+	i, _ := slices.BinarySearchFunc(same, e.place, comparePlace)
+	if i > 0 {
+		return same[i-1]
 	}
-	return cmp.Or(copied, after)
+	if i < len(same) {
+		return same[i]
+	}
+	return nil
+}
+
+func comparePlace(e *entry, place int) int { return cmp.Compare(e.place, place) }
+
+// copies is where in a conversation equal messages stand.
+type copies struct {
+	lanes  map[lane][]*entry
+	bodies map[laneBody][]*entry // those that have a partner
+}
+
+type laneBody struct {
+	lane lane
+	body string
+}
+
+func copiesOf(t *talk) *copies {
+	c := &copies{lanes(t).entries, map[laneBody][]*entry{}}
+	for _, e := range t.entries {
+		if e.partner != nil {
+			at := laneBody{e.lane, e.body}
+			c.bodies[at] = append(c.bodies[at], e)
+		}
+	}
+	return c
 }
 
 // lateOnes marks the events that come late. One that only follows another late
@@ -224,50 +233,24 @@ func (c *comparison) lateOnes(pairs []pair, moved map[*entry]bool) map[*entry]bo
 		if p.left == nil || p.right == nil || p.left.by == nil {
 			continue
 		}
-		if by := c.partner[p.left.by]; by != nil && (by == p.right.by || moved[p.left]) {
+		if by := p.left.by; by.partner.seq != 0 && (p.right.by != nil && by.alignedWith(p.right.by) || moved[p.left]) {
 			events = append(events, p)
 		}
 	}
 	slices.SortFunc(events, func(a, b pair) int { return cmp.Compare(a.right.place, b.right.place) })
-	last := map[*entry]time.Duration{} // by command: when its last late event came
+	last := map[int64]time.Duration{} // by command: when its last late event came
 	for _, p := range events {
-		by := c.partner[p.left.by]
+		by := p.left.by.partner
 		l, r := p.left.latency(), p.right.at-by.at
 		if r <= c.opts.Late || r <= 3*l {
 			continue
 		}
-		before, ok := last[by]
-		last[by] = p.right.at
+		before, ok := last[by.seq]
+		last[by.seq] = p.right.at
 		if ok && p.right.at-before <= c.opts.Late {
 			continue
 		}
 		late[p.left] = true
 	}
 	return late
-}
-
-// keys works out, for each message of a conversation, the key by which it is
-// aligned: equal for messages that should be equal in both sessions.
-func (c *comparison) keys(p convPair) {
-	for _, e := range p.left.entries {
-		e.key = c.key(e, true)
-		e.cause = e.key
-	}
-	for _, e := range p.right.entries {
-		e.key = c.key(e, false)
-		e.cause = e.key
-	}
-}
-
-// The order of the values counts for nothing: their digests are added up.
-func (c *comparison) key(e *entry, left bool) uint64 {
-	msg := decode.Decode(e.input(), c.opts.Decode)
-	key := digest(string(e.direction), e.name, e.state)
-	c.scratch = c.flatten(c.scratch[:0], &msg, left)
-	for i := range c.scratch {
-		if v := &c.scratch[i]; v.rule == "" && !v.id {
-			key += digest(v.path, v.text)
-		}
-	}
-	return key
 }

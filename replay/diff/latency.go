@@ -3,6 +3,7 @@ package diff
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -59,34 +60,34 @@ const (
 	regressedP       = 0.001
 )
 
-// measure collects the latency of every command's first answer.
-func (c *comparison) measure() {
-	collect := func(s *side, right bool, put func(*samples, time.Duration)) {
-		seen := map[*entry]bool{}
-		for _, conv := range s.convs {
-			for _, e := range conv.entries {
-				if !e.answers || seen[e.by] || e.by == nil || c.opts.Only != nil && !c.opts.Only(right, e.by.seq) {
-					continue
-				}
-				seen[e.by] = true
-				if c.latencies[e.by.name] == nil {
-					c.latencies[e.by.name] = &samples{}
-				}
-				put(c.latencies[e.by.name], e.latency())
-			}
-		}
-	}
-	collect(c.left, false, func(s *samples, d time.Duration) { s.left = append(s.left, d) })
-	collect(c.right, true, func(s *samples, d time.Duration) { s.right = append(s.right, d) })
-}
-
+// latencyReport compares how long each command's first answer took.
 func (c *comparison) latencyReport() []Latency {
 	out := []Latency{}
-	for name, s := range c.latencies {
-		out = append(out, Latency{Name: name, Left: figures(s.left), Right: figures(s.right), Regressed: regressed(s)})
+	names := maps.Clone(c.left.latency)
+	maps.Copy(names, c.right.latency)
+	for name := range names {
+		s := samples{c.took(false, name), c.took(true, name)}
+		if len(s.left)+len(s.right) == 0 {
+			continue
+		}
+		out = append(out, Latency{Name: name, Left: figures(s.left), Right: figures(s.right), Regressed: regressed(&s)})
 	}
 	slices.SortFunc(out, func(a, b Latency) int { return cmp.Compare(a.Name, b.Name) })
 	return out
+}
+
+// took lists the latencies of a command that count.
+func (c *comparison) took(right bool, name string) (list []time.Duration) {
+	side := c.left
+	if right {
+		side = c.right
+	}
+	for _, a := range side.latency[name] {
+		if c.opts.Only == nil || c.opts.Only(right, a.command) {
+			list = append(list, a.took)
+		}
+	}
+	return list
 }
 
 func figures(d []time.Duration) Figures {

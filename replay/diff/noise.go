@@ -2,52 +2,74 @@ package diff
 
 import (
 	"fmt"
+	"iter"
 	"strings"
+	"sync/atomic"
 
-	"gctap/decode"
+	"gctap/capture"
 )
 
 // noise is what wobbles among recordings of one build: fields by message name,
 // and whole differences by class, name and state. What is missing in one
 // recording is extra in another, so that the two are one class here.
 type noise struct {
-	runs   int
-	fields map[string]int // "State.label": runs in which it differed
-	whole  map[string]int // "missing State READY"
+	runs     int
+	fields   map[string]int  // "State.label": runs in which it differed
+	whole    map[string]int  // "missing State READY"
+	messages map[string]bool // those with such fields
 }
 
 // learnNoise compares the left session with each further recording of its
 // build, under the same options and rules.
-func learnNoise(left *side, opts Options) (*noise, error) {
-	n := &noise{fields: map[string]int{}, whole: map[string]int{}}
-	opts.Only = nil // it knows the seqs of the two sessions only
+func learnNoise(left *side, opts *Options, rules *ruleTable) (*noise, error) {
+	if len(opts.Noise) == 0 {
+		return nil, nil
+	}
+	n := &noise{fields: map[string]int{}, whole: map[string]int{}, messages: map[string]bool{}}
+	all := *opts
+	all.Only = nil // it knows the seqs of the two sessions only
 	for _, records := range opts.Noise {
-		other, err := readSide(records, opts)
-		if err != nil {
+		if err := n.learn(left, records, &all, rules); err != nil {
 			return nil, err
-		}
-		c := newComparison(left, other, opts)
-		c.compare()
-		n.runs++
-		seen := map[string]bool{}
-		once := func(counts map[string]int, key string) {
-			if !seen[key] {
-				seen[key] = true
-				counts[key]++
-			}
-		}
-		for i := range c.differences {
-			d := &c.differences[i]
-			if d.Class != Changed {
-				once(n.whole, wholeKey(d))
-			}
-			for _, f := range d.Fields {
-				once(n.fields, d.Name+"."+withoutIndexes(f.Field))
-			}
 		}
 	}
 	return n, nil
 }
+
+// learn takes in one further recording.
+func (n *noise) learn(left *side, records iter.Seq2[capture.Record, error], opts *Options, rules *ruleTable) error {
+	p := newPass(false, opts, settings{}, rules)
+	defer p.spool.close()
+	if err := p.read(records, new(atomic.Bool), func(*side) {}); err != nil {
+		return err
+	}
+	c := newComparison(left, p.side, opts, nil, rules)
+	if err := c.compare(); err != nil {
+		return err
+	}
+	n.runs++
+	seen := map[string]bool{}
+	once := func(counts map[string]int, key string) {
+		if !seen[key] {
+			seen[key] = true
+			counts[key]++
+		}
+	}
+	for i := range c.differences {
+		d := &c.differences[i]
+		if d.Class != Changed {
+			once(n.whole, wholeKey(d))
+		}
+		for _, f := range d.Fields {
+			n.messages[d.Name] = true
+			once(n.fields, d.Name+"."+withoutIndexes(f.Field))
+		}
+	}
+	return nil
+}
+
+// about reports whether fields of messages with a name wobble.
+func (n *noise) about(message string) bool { return n != nil && n.messages[message] }
 
 func wholeKey(d *Difference) string {
 	class := d.Class
@@ -59,7 +81,7 @@ func wholeKey(d *Difference) string {
 
 // wobbles reports whether a field differed between recordings of one build.
 func (n *noise) wobbles(message, path string) bool {
-	return n != nil && len(n.fields) > 0 && n.fields[message+"."+withoutIndexes(path)] > 0
+	return n != nil && n.fields[message+"."+withoutIndexes(path)] > 0
 }
 
 // rule is what a report calls the noise of a field.
@@ -70,13 +92,13 @@ func (n *noise) rule(message, path string) string {
 // excused reports whether a rule or noise makes a difference none; it counts
 // what it leaves out.
 func (c *comparison) excused(d *Difference) bool {
-	if c.opts.Rules.excuse(d, c.ignore) {
+	if c.opts.Rules.excuse(d, func(rule string) { c.pass(c.rules.number(rule)) }) {
 		return true
 	}
 	if c.noise == nil || d.Class == Changed || c.noise.whole[wholeKey(d)] == 0 {
 		return false
 	}
-	c.ignore("noise:" + wholeKey(d))
+	c.pass(c.rules.number("noise:" + wholeKey(d)))
 	return true
 }
 
@@ -90,37 +112,4 @@ func (c *comparison) why(rule string) string {
 		return fmt.Sprintf("wobbled in %d of %d baseline runs", n, c.noise.runs)
 	}
 	return c.opts.Rules.reason(rule)
-}
-
-// otherwise reports whether a value cannot be compared between a text event and
-// a JSON one: the other format has no such field, or lays it out otherwise. It
-// evens out how the formats write the rest.
-func (f *flattener) otherwise(v *leaf, class decode.Class) bool {
-	if f.msg.Kind != decode.KindEvent {
-		return false
-	}
-	root, _, _ := strings.Cut(withoutIndexes(v.path), ".")
-	if root == "agent" || root == "agentId" && f.msg.Name != "State" {
-		return true // the receiver, who is the conversation
-	}
-	if v.raw == "" || strings.EqualFold(v.raw, "null") {
-		return true // the one leaves out what the other leaves empty
-	}
-	if class == decode.ClassBool || strings.EqualFold(v.raw, "true") || strings.EqualFold(v.raw, "false") {
-		v.text = strings.ToLower(v.text)
-	}
-	text, json := decode.LookupEvent(f.msg.Name), decode.LookupJSONEvent(f.msg.Name)
-	return text == nil || json == nil || !hasField(text, root) || !hasField(json, root) || root == "participants"
-}
-
-func hasField(s *decode.Spec, field string) bool {
-	if s.Arg(field) != nil {
-		return true
-	}
-	for i := range s.Keys {
-		if s.Keys[i].Name == field {
-			return true
-		}
-	}
-	return false
 }

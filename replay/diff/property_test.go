@@ -256,3 +256,6 @@ func TestPlantedDeviationsAreFound(t *testing.T) {
 		t.Errorf("only classes %v were planted", found)
 	}
 }
+
+// relabel changes the label of a State.
+func relabel(text string) string { return strings.Replace(text, "#label#", "#Label#", 1) }

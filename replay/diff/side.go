@@ -1,8 +1,11 @@
 package diff
 
 import (
+	"cmp"
 	"iter"
+	"sort"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gctap/capture"
@@ -10,43 +13,92 @@ import (
 	"gctap/decode/flow"
 )
 
-// A side is one session, read.
+// A side is one session, read: its conversations and their messages in a spool.
 type side struct {
+	left    bool
+	opts    *Options
+	made    settings // under which the spooled digests were made
+	spool   spool
 	convs   []*conv
 	byName  map[string]*conv
 	mapping *flow.Mapping
 	stops   []flow.Stop
-	agents  map[string][]string // by topic, bare: agents that Connect bound to it
+	agents  map[string]string   // by topic, bare: the first agent that Connect bound to it
+	latency map[string][]answer // by command: the first ones
 
 	messages, commands, events, gaps int
 	inJSON                           int  // events
 	json                             bool // most events are
 }
 
-// conv is one conversation of a side.
-type conv struct {
-	name    string
-	entries []*entry
+// An answer is how long after its command the first one came.
+type answer struct {
+	command int64 // seq
+	took    time.Duration
 }
 
-// entry is one message, with what flow says of it. The message is decoded
-// again when it is compared.
+// conv is one conversation of a side.
+type conv struct {
+	name  string
+	size  int // messages
+	chain chain
+
+	// Commands that brought about something in another conversation, by seq,
+	// and what they are aligned with.
+	foreign []int64
+	links   []link
+}
+
+// link is the command of the other side that one is aligned with; the zero
+// value: none.
+type link struct {
+	seq int64
+	at  time.Duration
+}
+
+// link returns what a command of the conversation is aligned with.
+func (c *conv) link(seq int64) link {
+	i, ok := sort.Find(len(c.foreign), func(i int) int { return cmp.Compare(seq, c.foreign[i]) })
+	if !ok || c.links == nil {
+		return link{}
+	}
+	return c.links[i]
+}
+
+// entry is one message, with what flow says of it. Its texts are parts of the
+// blocks it was read from.
 type entry struct {
 	seq       int64
 	at        time.Duration
 	direction capture.Direction
-	jmsType   *string
-	body      []byte
 	name      string
 	state     string
-	conv      string
-	lane      string // events of one lane are ordered among themselves
+	lane      lane // events of one lane are ordered among themselves
 	dialog    string
-	by        *entry // the command that brought the event about
-	answers   bool   // it is an answer, not only a consequence
+	by        *cause // the command that brought the event about
+	self      *cause // of a command
 	key       uint64 // of the name, the state and all that should be equal in both sessions
 	cause     uint64 // the key, and the command behind the message
 	place     int    // in its conversation
+	partner   *entry // what it is aligned with
+	marks     string // see digester
+	typed     bool   // has a JMSType
+	jmsType   string
+	body      string
+}
+
+// A cause is a command, as the events know it that it brought about.
+type cause struct {
+	link
+	name    string
+	conv    string
+	foreign bool // conv is not that of the event
+	partner link // the command on the other side
+}
+
+// alignedWith reports whether two causes are aligned with each other.
+func (c *cause) alignedWith(right *cause) bool {
+	return c.partner.seq != 0 && c.partner.seq == right.seq
 }
 
 // latency is how long after its command an event came.
@@ -54,111 +106,181 @@ func (e *entry) latency() time.Duration { return e.at - e.by.at }
 
 // input is the message as it was on the wire.
 func (e *entry) input() decode.Input {
-	in := decode.Input{Type: e.jmsType, Body: e.body, Direction: decode.FromGC}
+	in := decode.Input{Body: []byte(e.body), Direction: decode.FromGC}
+	if e.typed {
+		in.Type = &e.jmsType
+	}
 	if e.direction == capture.Command {
 		in.Direction = decode.ToGC
 	}
 	return in
 }
 
-// readSide reads a session in one pass.
-func readSide(records iter.Seq2[capture.Record, error], opts Options) (*side, error) {
-	s := &side{byName: map[string]*conv{}, agents: map[string][]string{}}
-	f := flow.New(flow.Options{Late: opts.Late})
-	commands := map[int64]*entry{}
-	for rec, err := range records {
-		if err != nil {
-			return nil, err
-		}
-		msg := flow.Decode(&rec, opts.Decode)
-		facts := f.Observe(&rec, &msg)
-		s.observe(&rec, &msg, &facts, commands)
-	}
-	s.json = 2*s.inJSON > s.events
-	return s, nil
+// A lane is the commands, one dialog, the states of one agent, the status of
+// GC, or all events of one name.
+type lane struct {
+	kind laneKind
+	of   string
 }
 
-func (s *side) observe(rec *capture.Record, msg *decode.Message, facts *flow.Facts, commands map[int64]*entry) {
+type laneKind uint8
+
+const (
+	commandLane laneKind = iota + 1
+	dialogLane
+	stateLane
+	serviceLane
+	eventLane
+)
+
+// pass is the one flow pass over a session.
+type pass struct {
+	*side
+	flow   *flow.Flow
+	digest *digester
+	by     cause  // of the message being written
+	buffer []byte // the message itself
+	marks  []byte
+}
+
+// newPass begins to read a session. Digests are made under s: a guess of what
+// will turn out to be so.
+func newPass(left bool, opts *Options, s settings, rules *ruleTable) *pass {
+	side := &side{left: left, opts: opts, made: s, byName: map[string]*conv{}, agents: map[string]string{}, latency: map[string][]answer{}}
+	return &pass{side: side, flow: flow.New(flow.Options{Late: opts.Late}), digest: newDigester(newPolicy(opts, s, rules), left)}
+}
+
+// read reads the whole session, unless stop says that there is no use in it.
+// begun is called before the first message, when all is known that a replay
+// tells of itself.
+func (p *pass) read(records iter.Seq2[capture.Record, error], stop *atomic.Bool, begun func(*side)) error {
+	before := true
+	for rec, err := range records {
+		if err != nil {
+			return err
+		}
+		if stop.Load() {
+			return nil
+		}
+		if before && rec.Direction != capture.Note {
+			before = false
+			begun(p.side)
+		}
+		if err := p.observe(&rec); err != nil {
+			return err
+		}
+	}
+	if before {
+		begun(p.side)
+	}
+	p.json = 2*p.inJSON > p.events
+	return p.spool.flush()
+}
+
+func (p *pass) observe(rec *capture.Record) error {
+	msg := flow.Decode(rec, p.opts.Decode)
+	facts := p.flow.Observe(rec, &msg)
 	switch rec.Direction {
 	case capture.GapRow:
-		s.gaps++
-		return
+		p.gaps++
+		return nil
 	case capture.Note:
 		mapping, stop := flow.ReplayNote(rec)
 		if mapping != nil {
-			s.mapping = mapping
+			p.mapping = mapping
 		}
 		if stop != nil {
-			s.stops = append(s.stops, *stop)
+			p.stops = append(p.stops, *stop)
 		}
-		return
+		return nil
 	case capture.Command:
-		s.commands++
+		p.commands++
+		p.learn(&msg)
 	default:
-		s.events++
+		p.events++
 		if msg.Protocol == decode.GCJSON {
-			s.inJSON++
+			p.inJSON++
 		}
 	}
-	s.messages++
-	e := &entry{
-		seq: rec.Seq, at: facts.At, direction: rec.Direction, jmsType: rec.JMSType, body: rec.Body,
-		name: msg.Name, state: stateOf(msg), conv: facts.Conversation,
+	p.messages++
+	if facts.First {
+		x := facts.Exchange
+		p.latency[x.Name] = append(p.latency[x.Name], answer{x.Seq, facts.At - x.At})
+	}
+	return p.keep(rec, &msg, &facts)
+}
+
+// learn remembers which agent uses a topic: topics are paired by them.
+func (p *pass) learn(msg *decode.Message) {
+	if msg.Name != "Connect" {
+		return
+	}
+	if topic := msg.Text("clientDestination"); p.agents[topic] == "" {
+		p.agents[strings.Clone(topic)] = strings.Clone(msg.Agent)
+	}
+}
+
+// keep puts a message into the spool.
+func (p *pass) keep(rec *capture.Record, msg *decode.Message, facts *flow.Facts) error {
+	e := entry{seq: rec.Seq, at: facts.At, direction: rec.Direction, name: msg.Name, state: stateOf(msg)}
+	name := facts.Conversation
+	if x := facts.By; x != nil {
+		p.by = cause{link: link{x.Seq, x.At}, name: x.Name, conv: x.Conversation}
+		e.by = &p.by
+		if facts.Exchange != nil && isService(e.name) {
+			name = x.Conversation // whether Connect overtakes the answer to Hello is nobody's doing
+		}
 	}
 	if facts.Dialog != nil {
 		e.dialog = facts.Dialog.ID
 	}
-	if facts.By != nil {
-		e.by, e.answers = commands[facts.By.Seq], facts.Exchange != nil
+	e.lane = laneOf(&e, facts)
+	e.key, p.marks = p.digest.digest(msg, p.marks[:0])
+	e.key = e.identity(e.key)
+	c := p.conv(name)
+	c.size++
+	if e.by != nil && e.by.conv != name {
+		from := p.conv(e.by.conv)
+		if n := len(from.foreign); n == 0 || from.foreign[n-1] != e.by.seq {
+			from.foreign = append(from.foreign, e.by.seq)
+		}
 	}
-	if e.answers && e.by != nil && (e.name == "System" || e.name == "Destination") {
-		// Whether Connect overtakes the answer to Hello is nobody's doing.
-		e.conv = e.by.conv
-	}
-	e.lane = laneOf(e, facts)
-	if rec.Direction == capture.Command {
-		commands[rec.Seq] = e
-		s.learn(msg)
-	}
-	s.put(e)
+	p.buffer = e.append(p.buffer[:0], name, p.marks, rec)
+	return p.spool.add(&c.chain, p.buffer)
 }
 
-// learn remembers which agents use a topic: topics are paired by them.
-func (s *side) learn(msg *decode.Message) {
-	if msg.Name == "Connect" {
-		topic := msg.Text("clientDestination")
-		s.agents[topic] = append(s.agents[topic], msg.Agent)
-	}
+// identity adds to the key of the fields what else should be equal.
+func (e *entry) identity(fields uint64) uint64 {
+	return fields + digest(string(e.direction), e.name, e.state)
 }
 
-func (s *side) put(e *entry) {
-	c, ok := s.byName[e.conv]
+func (p *pass) conv(name string) *conv {
+	c, ok := p.byName[name]
 	if !ok {
-		c = &conv{name: e.conv}
-		s.byName[e.conv] = c
-		s.convs = append(s.convs, c)
+		c = &conv{name: strings.Clone(name)} // not a whole body
+		p.byName[c.name] = c
+		p.convs = append(p.convs, c)
 	}
-	e.place = len(c.entries)
-	c.entries = append(c.entries, e)
+	return c
 }
 
-const commandLane = "commands"
-
-// laneOf returns the lane of a message: commands, one dialog, the states of
-// one agent, the status of GC, or all events of one name.
-func laneOf(e *entry, facts *flow.Facts) string {
+// laneOf returns the lane of a message.
+func laneOf(e *entry, facts *flow.Facts) lane {
 	switch {
 	case e.direction == capture.Command:
-		return commandLane
+		return lane{kind: commandLane}
 	case e.dialog != "":
-		return "dialog " + e.dialog
+		return lane{dialogLane, e.dialog}
 	case e.name == "State":
-		return "state " + facts.Subject
-	case e.name == "System" || e.name == "Destination":
-		return "service"
+		return lane{stateLane, facts.Subject}
+	case isService(e.name):
+		return lane{kind: serviceLane}
 	}
-	return "event " + e.name
+	return lane{eventLane, e.name}
 }
+
+// isService reports whether events of a name tell how GC is.
+func isService(name string) bool { return name == "System" || name == "Destination" }
 
 // stateOf is what tells events of one name apart.
 func stateOf(msg *decode.Message) string {
@@ -179,19 +301,6 @@ func (s *side) summary(name Name) Side {
 		sum.Stopped = append(sum.Stopped, Stop{stop.Conversation, stop.Reason})
 	}
 	return sum
-}
-
-// digest returns 64 bits of texts (FNV-1a).
-func digest(parts ...string) uint64 {
-	const offset, prime = 14695981039346656037, 1099511628211
-	h := uint64(offset)
-	for _, p := range parts {
-		for i := range len(p) {
-			h = (h ^ uint64(p[i])) * prime
-		}
-		h *= prime // a zero byte between the texts
-	}
-	return h
 }
 
 // topicOf returns the topic of a conversation without an agent.
