@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ import (
 // chromium opens a page in Debian's chromium and returns the document as it
 // stands once its scripts have run. The test is skipped where there is none,
 // unless $GCTAP_REQUIRE_CHROMIUM says that there must be one, as in CI.
-func chromium(t *testing.T, html string, flags ...string) string {
+func chromium(t testing.TB, html string, flags ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
@@ -32,11 +33,7 @@ func chromium(t *testing.T, html string, flags ...string) string {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	args := append([]string{
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
-		"--user-data-dir=" + filepath.Join(dir, "profile"), "--virtual-time-budget=60000", "--dump-dom",
-	}, flags...)
-	cmd := exec.CommandContext(ctx, program, append(args, "file://"+file)...)
+	cmd := exec.CommandContext(ctx, program, append(headless(dir), append(flags, "file://"+file)...)...)
 	cmd.Env = append(os.Environ(), "HOME="+dir)
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -47,6 +44,22 @@ func chromium(t *testing.T, html string, flags ...string) string {
 	}
 	return string(out)
 }
+
+// headless are the flags with which chromium runs without a screen, as root in
+// a container too, and leaves its files in a folder.
+func headless(dir string) []string {
+	return []string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
+		"--hide-scrollbars", "--user-data-dir=" + filepath.Join(dir, "profile"),
+	}
+}
+
+// The document once it stands still: at the end of a minute that passes as soon
+// as nothing is left to do, or when it has loaded, by the clock.
+var (
+	settled = []string{"--dump-dom", "--virtual-time-budget=60000"}
+	loaded  = []string{"--dump-dom"}
+)
 
 // schemes are the looks of the page; the numbers are chromium's own.
 var schemes = []struct{ name, flag string }{
@@ -94,7 +107,7 @@ axe.run(document, {resultTypes: ["violations"]}).then(r => {
   document.body.append(out);
 });
 </script></body>`
-	dom := chromium(t, strings.Replace(html, "</body>", runner, 1), scheme)
+	dom := chromium(t, strings.Replace(html, "</body>", runner, 1), append(settled, scheme)...)
 	found := regexp.MustCompile(`RESULT([A-Za-z0-9+/=]+)END`).FindStringSubmatch(dom)
 	if found == nil {
 		t.Fatalf("axe gave no result; the page ends in %.500s", dom[max(0, len(dom)-500):])
@@ -142,7 +155,7 @@ func TestAxeFindsFaults(t *testing.T) {
 // TestOwnScriptRunsUnderThePolicy, which lets in nothing else.
 func TestOwnScriptRunsUnderThePolicy(t *testing.T) {
 	foreign := `<script>document.body.dataset.foreign="1"</script></body>`
-	dom := chromium(t, strings.Replace(page(t, 1), "</body>", foreign, 1))
+	dom := chromium(t, strings.Replace(page(t, 1), "</body>", foreign, 1), settled...)
 	if strings.Contains(dom, `data-foreign="1"`) {
 		t.Error("a foreign script has run")
 	}
@@ -158,4 +171,40 @@ func comparison(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return b.String()
+}
+
+// stopwatch writes into a page how long it took to open, laid out and all.
+const stopwatch = `<script>
+addEventListener("load", () => {
+  const height = document.body.offsetHeight;
+  document.body.append("OPENED " + performance.now() + " ms, " + height + " px");
+});
+</script></body>`
+
+// BenchmarkOpen opens the page of 50,000 messages, and one of 14, in Chromium
+// and reports the milliseconds from the start of the navigation to the end of
+// the layout.
+func BenchmarkOpen(b *testing.B) {
+	for _, size := range []struct {
+		name  string
+		calls int
+	}{{"14", 1}, {"50000", 6250}} {
+		b.Run(size.name, func(b *testing.B) {
+			html := strings.Replace(policy.ReplaceAllString(page(b, size.calls), ""), "</body>", stopwatch, 1)
+			var total float64
+			for b.Loop() {
+				found := regexp.MustCompile(`OPENED ([0-9.]+) ms`).FindStringSubmatch(chromium(b, html, loaded...))
+				if found == nil {
+					b.Fatal("the page does not say how long it took")
+				}
+				ms, err := strconv.ParseFloat(found[1], 64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				total += ms
+			}
+			b.ReportMetric(total/float64(b.N), "ms/open")
+			b.ReportMetric(float64(len(html)), "page-bytes")
+		})
+	}
 }

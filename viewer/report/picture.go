@@ -16,7 +16,8 @@ const (
 	ladderTop  = 34  // of the first arrow
 	ladderRow  = 30  // from one arrow to the next
 	ladderLeft = 190 // of the first lane
-	ladderLane = 210 // from one lane to the next
+	ladderLane = 210 // from one lane to the next, at the least
+	ladderWide = 720 // of all lanes: where there are few, they stand further apart
 	colours    = 8   // of calls
 )
 
@@ -61,10 +62,10 @@ type gapLine struct {
 
 func (l *Ladder) picture(linked func(int64) bool) *ladderPicture {
 	names := l.names()
-	p := &ladderPicture{ID: "ladder", Width: ladderLeft + (len(names)-1)*ladderLane + 60, Height: ladderTop + (len(l.Rows)+1)*ladderRow}
+	p := &ladderPicture{ID: "ladder", Width: l.x(len(names)-1) + 60, Height: ladderTop + (len(l.Rows)+1)*ladderRow}
 	p.Desc = fmt.Sprintf("%d messages between %s", len(l.Rows), strings.Join(names, ", "))
 	for i, name := range names {
-		p.Lanes = append(p.Lanes, laneLine{X: ladderLeft + i*ladderLane, Bottom: p.Height - 8, Name: cut(name, 26)})
+		p.Lanes = append(p.Lanes, laneLine{X: l.x(i), Bottom: p.Height - 8, Name: cut(name, 26)})
 	}
 	var dialogs []string
 	for i := range l.Rows {
@@ -79,10 +80,15 @@ func (l *Ladder) picture(linked func(int64) bool) *ladderPicture {
 	return p
 }
 
+// x is where a lane stands.
+func (l *Ladder) x(lane int) int {
+	return ladderLeft + lane*max(ladderLane, ladderWide/max(len(l.Lanes), 1))
+}
+
 // arrow places one message.
 func (l *Ladder) arrow(r *Rung, y int, dialogs *[]string, linked func(int64) bool) arrow {
 	a := arrow{Seq: r.Seq, Y: y, TextY: y - 5, Time: l.clock(r.Time), Event: r.To < len(l.Lanes), Linked: linked != nil && linked(r.Seq)}
-	a.X1, a.X2 = ladderLeft+r.From*ladderLane, ladderLeft+r.To*ladderLane
+	a.X1, a.X2 = l.x(r.From), l.x(r.To)
 	a.Head = a.X2 - 9
 	if a.X2 < a.X1 {
 		a.Head = a.X2 + 9

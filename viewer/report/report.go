@@ -365,9 +365,10 @@ func hash(text string) string {
 }
 
 var templates = template.Must(template.New("page").Funcs(template.FuncMap{
-	"length": length,
-	"ms":     func(f float64) string { return fmt.Sprintf("%.1f", f) },
-	"left":   func(p *string) string { return orAbsent(p) },
+	"length":  length,
+	"ms":      func(f float64) string { return fmt.Sprintf("%.1f", f) },
+	"left":    func(p *string) string { return orAbsent(p) },
+	"several": several[int],
 }).Parse(pageText))
 
 func orAbsent(p *string) string {
@@ -411,12 +412,23 @@ func (p *Page) verdict() string {
 	t := &p.Tally
 	text := "Nothing against the protocol was found"
 	if t.Errors+t.Warnings > 0 {
-		text = fmt.Sprintf("%d errors and %d warnings against the protocol", t.Errors, t.Warnings)
+		text = fmt.Sprintf("%s and %s against the protocol", several(t.Errors, "error"), several(t.Warnings, "warning"))
 	}
 	if g := p.Session.Gaps; g > 0 {
-		text += fmt.Sprintf("; the recording has %d gaps, and %d findings are uncertain", g, t.Uncertain)
+		text += "; the recording has " + several(g, "gap")
+		if t.Uncertain > 0 {
+			text += ", which make " + several(t.Uncertain, "finding") + " uncertain"
+		}
 	}
 	return text + "."
+}
+
+// several counts things.
+func several[N int | int64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // LadderText is the ladder for those who cannot see the picture.

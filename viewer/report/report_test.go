@@ -80,8 +80,14 @@ func day(extra int) (records []capture.Record) {
 	return records
 }
 
-// session writes records into a store of its own.
+// session writes records into a store of its own, with a hostile destination in
+// the ledger.
 func session(t testing.TB, records []capture.Record, info store.SessionInfo) (*store.Store, store.Session) {
+	t.Helper()
+	return sessionOf(t, records, info, "topic://"+hostile[0])
+}
+
+func sessionOf(t testing.TB, records []capture.Record, info store.SessionInfo, destination string) (*store.Store, store.Session) {
 	t.Helper()
 	ctx := context.Background()
 	t.Setenv("GCTAP_KEY", filepath.Join(t.TempDir(), "signing.key"))
@@ -96,7 +102,7 @@ func session(t testing.TB, records []capture.Record, info store.SessionInfo) (*s
 	}
 	for len(records) > 0 {
 		n := min(len(records), 5000)
-		batch := capture.Batch{Records: records[:n], Ledger: []capture.Counts{{Destination: "topic://" + hostile[0], Received: 5, Stored: 5}}}
+		batch := capture.Batch{Records: records[:n], Ledger: []capture.Counts{{Destination: destination, Received: int64(n), Stored: int64(n)}}}
 		if err := w.Write(ctx, batch); err != nil {
 			t.Fatal(err)
 		}
