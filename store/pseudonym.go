@@ -164,7 +164,7 @@ func writeLetter(b *strings.Builder, s string, l letter, r rune) {
 }
 
 // tokenLimit bounds the tokens that are remembered; a full memory starts afresh.
-const tokenLimit = 1 << 16
+const tokenLimit = 1 << 12
 
 func (p *Pseudonymiser) token(word []rune) []rune {
 	key := string(word)

@@ -32,6 +32,7 @@ var destinationWords = []string{"queue", "topic", "temp", "ID", "ConnectorSync",
 var protocolWords = sync.OnceValue(func() *vocabulary {
 	v := &vocabulary{words: map[string]bool{}, phrases: map[string]bool{}}
 	v.add(destinationWords...)
+	v.add("Voice") // the media type of a TeamUsersList, which the table has no list for
 	for _, specs := range [][]*decode.Spec{decode.Commands(), decode.Events(), decode.JSONEvents()} {
 		for _, s := range specs {
 			v.add(s.Name, s.Word)
