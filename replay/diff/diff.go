@@ -55,6 +55,10 @@ type Options struct {
 	// reported is about the messages that count: the left session's, and where
 	// it has none the right one's.
 	Only func(right bool, seq int64) bool
+
+	// Pairs is told, message by message, how the sessions were aligned; nil:
+	// nobody wants to know. An error ends the comparison.
+	Pairs func(*Pair) error
 }
 
 // Name says which session a side is.
@@ -235,6 +239,7 @@ type comparison struct {
 	matter *matter // being judged
 	muted  bool    // the pair being judged is not asked for
 	asked  int     // pairs that are
+	rested []int   // rules that leave out something of it, where Options.Pairs wants to know
 	copies *copies // of it; nil until they are asked for
 }
 
@@ -315,8 +320,14 @@ func (c *comparison) judgeAll(a *aligner) error {
 			matters <- m
 		}
 	}()
+	var err error
 	for m := range matters {
-		c.judge(m)
+		if err == nil {
+			err = c.judge(m)
+		}
+	}
+	if err != nil {
+		return err
 	}
 	select {
 	case err := <-failed:

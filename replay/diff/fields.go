@@ -251,6 +251,9 @@ func (c *comparison) pass(rule int) {
 		c.passed = append(c.passed, 0)
 	}
 	c.passed[rule]++
+	if c.opts.Pairs != nil {
+		c.rested = append(c.rested, rule)
+	}
 }
 
 // leaf is one value of a message, in the names of the right session.

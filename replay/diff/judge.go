@@ -15,7 +15,7 @@ import (
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // judge turns the aligned messages of a conversation into differences.
-func (c *comparison) judge(m *matter) {
+func (c *comparison) judge(m *matter) error {
 	name, pairs := m.name(), m.pairs
 	moved := ordered(pairs)
 	late := c.lateOnes(pairs, moved)
@@ -25,6 +25,7 @@ func (c *comparison) judge(m *matter) {
 		if c.muted = !c.counts(p); !c.muted {
 			c.asked++
 		}
+		before := len(c.differences)
 		switch {
 		case p.right == nil:
 			c.missing(name, p.left)
@@ -33,7 +34,11 @@ func (c *comparison) judge(m *matter) {
 		default:
 			c.both(name, p, moved[p.left], late[p.left])
 		}
+		if err := c.tell(p, before); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // orderOf sorts pairs by their place in the left session; what only the right

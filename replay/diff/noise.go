@@ -27,7 +27,7 @@ func learnNoise(left *side, opts *Options, rules *ruleTable) (*noise, error) {
 	}
 	n := &noise{fields: map[string]int{}, whole: map[string]int{}, messages: map[string]bool{}}
 	all := *opts
-	all.Only = nil // it knows the seqs of the two sessions only
+	all.Only, all.Pairs = nil, nil // they know the seqs of the two sessions only
 	for _, records := range opts.Noise {
 		if err := n.learn(left, records, &all, rules); err != nil {
 			return nil, err
