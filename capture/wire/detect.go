@@ -28,14 +28,20 @@ var detectors = []struct {
 	{detectTLS, newTLS},
 	{detectHTTP, newHTTP},
 	{detectStomp, newStomp},
+	{detectWebSocket, joinWebSocket},
 	{detectOpenWire, newOpenWire},
 }
 
-// detect finds out what a connection speaks. It reports whether b can be read.
-func (c *Conn) detect(from Side, at time.Time, b []byte) bool {
+// detect finds out what a connection speaks from what from has sent; last says
+// that it will send no more. It reports whether that can now be read.
+func (c *Conn) detect(from Side, at time.Time, last bool) bool {
+	h := &c.halves[from]
+	if len(h.buf) == 0 || len(h.buf) < h.need && !last {
+		return false
+	}
 	waiting := false
 	for _, d := range detectors {
-		switch d.ask(b, c.Whole) {
+		switch d.ask(h.buf, c.Whole) {
 		case sure:
 			c.begin(d.make(c), from, at)
 			return true
@@ -43,13 +49,14 @@ func (c *Conn) detect(from Side, at time.Time, b []byte) bool {
 			waiting = true
 		}
 	}
-	if !waiting || len(b) > detectLimit {
-		other := &c.halves[from.other()]
-		// A side that says nothing to go by may still be told by the other.
-		if c.Whole || len(b) > detectLimit || len(other.buf) > detectLimit {
-			c.giveUp(at)
-			return false
-		}
+	// A side that says nothing to go by may still be told by the other, where
+	// the beginning was not captured.
+	if c.Whole && !waiting || len(h.buf) > detectLimit {
+		c.giveUp(at)
+		return false
+	}
+	if !c.Whole { // looking through all of it is not done for every segment
+		h.need = 2 * len(h.buf)
 	}
 	return false
 }
@@ -57,36 +64,48 @@ func (c *Conn) detect(from Side, at time.Time, b []byte) bool {
 // begin settles on a protocol, and reads what the other side has sent before.
 func (c *Conn) begin(p protocol, from Side, at time.Time) {
 	c.proto = p
-	c.traffic = c.d.trafficOf(p.name(), c.Server)
-	c.traffic.Bytes += int64(len(c.halves[0].buf) + len(c.halves[1].buf))
-	if !c.Whole {
-		c.note(at, from, note{kind: "joined", text: "the capture begins in the middle of this " + p.name() + " connection: what was agreed before is guessed"})
-		c.halves[0].lost, c.halves[1].lost = true, true
-		c.halves[0].badAt, c.halves[1].badAt = at, at
-		for s := range c.halves {
-			c.halves[s].why = "before the first frame that begins in the capture"
-		}
+	if c.traffic == nil || c.traffic.Protocol != p.name() {
+		c.traffic = c.d.trafficOf(p.name(), c.Server)
+		c.traffic.Bytes += int64(len(c.halves[0].buf) + len(c.halves[1].buf))
 	}
-	if other := &c.halves[from.other()]; len(other.buf) > 0 {
-		c.read(from.other(), at, other.buf)
+	if !c.Whole && !c.quiet() {
+		c.joined(from, at)
+	}
+	c.halves[0].need, c.halves[1].need = 0, 0
+	other := from.other()
+	if h := &c.halves[other]; h.ended {
+		c.finish(other, at)
+	} else if len(h.buf) > 0 {
+		c.read(other, at, h.buf)
+	}
+}
+
+// joined tells of a connection whose beginning was not captured: what was
+// missed of it, and that its frames have to be found.
+func (c *Conn) joined(from Side, at time.Time) {
+	c.note(at, from, note{kind: "joined", text: "the capture begins in the middle of this " + c.proto.name() + " connection: what was agreed before is guessed"})
+	for s := range c.halves {
+		h := &c.halves[s]
+		if h.missed > 0 {
+			c.traffic.Missing += h.missed
+			c.gap(at, Side(s), gap{reason: c.d.lossReason(), from: at, bytes: h.missed, offset: h.offset - h.missed, why: c.d.lossWhy()})
+			h.missed = 0
+		}
+		h.lost, h.badAt, h.badFrom, h.why = true, at, h.offset, "before the first frame that begins in the capture"
 	}
 }
 
 // giveUp counts the connection as one that cannot be read.
 func (c *Conn) giveUp(at time.Time) {
-	bytes := int64(0)
-	for s := range c.halves {
-		bytes += int64(len(c.halves[s].buf))
-	}
-	if bytes == 0 {
+	if len(c.halves[0].buf)+len(c.halves[1].buf) == 0 {
 		c.forget()
 		return
 	}
 	c.begin(unknown{}, Client, at)
 	for s := range c.halves {
-		c.halves[s].lost = false
-		c.hold(&c.halves[s], nil)
+		c.halves[s].buf = nil
 	}
+	c.account()
 }
 
 // unknown swallows a connection that is none of ours.
@@ -95,7 +114,9 @@ type unknown struct{}
 func (unknown) name() string                             { return "unknown" }
 func (unknown) frame(_ Side, _ time.Time, b []byte) step { return step{used: len(b)} }
 func (unknown) resync(Side, []byte) (int, bool)          { return 0, true }
-func (unknown) end(Side, time.Time, []byte)              {}
+func (unknown) lose(Side, int64) int64                   { return 0 }
+func (unknown) end(Side, time.Time, []byte) []byte       { return nil }
+func (unknown) held() int                                { return 0 }
 func (unknown) quiet()                                   {}
 
 // encrypted names a connection that cannot be read without its keys.
@@ -130,9 +151,11 @@ func (t *encrypted) frame(from Side, at time.Time, b []byte) step {
 	return step{used: len(b)}
 }
 
-func (*encrypted) resync(Side, []byte) (int, bool) { return 0, true }
-func (*encrypted) end(Side, time.Time, []byte)     {}
-func (*encrypted) quiet()                          {}
+func (*encrypted) resync(Side, []byte) (int, bool)    { return 0, true }
+func (*encrypted) lose(Side, int64) int64             { return 0 }
+func (*encrypted) end(Side, time.Time, []byte) []byte { return nil }
+func (*encrypted) held() int                          { return 0 }
+func (*encrypted) quiet()                             {}
 
 // startsWithWord reports whether b is, or may become, one of the words.
 func startsWithWord(b []byte, words [][]byte) verdict {

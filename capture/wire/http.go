@@ -20,17 +20,20 @@ import (
 // A request whose body is a command makes a record, and so does a request or a
 // response whose body is an event; other exchanges are notes. Headers of such
 // rows: http.method, http.target (secrets masked), http.host, http.status,
-// http.content-type.
+// http.content-type, http.length. Of a note the body is kept only where it is
+// JSON that answers a command: all else is not GC's, and may hold secrets in
+// forms that nobody would mask.
 type httpConn struct {
 	c       *Conn
 	halves  [2]httpHalf
-	waiting []httpRequest // requests without their response, oldest first
-	upgrade protocol      // what the connection went over to
+	waiting []*httpRequest // requests without their response, oldest first
+	upgrade protocol       // what the connection went over to
 }
 
 type httpRequest struct {
 	method, target, host string
 	ws                   bool
+	command              bool // its body was one
 }
 
 // httpHalf is where one side is in its message.
@@ -47,7 +50,7 @@ type httpHalf struct {
 type httpHead struct {
 	first   [3]string // method, target, version or version, status, reason
 	headers []capture.Header
-	request httpRequest // of a response: what it answers
+	request *httpRequest // of a response: what it answers
 	at      time.Time
 }
 
@@ -165,7 +168,7 @@ func (h *httpConn) headOf(from Side, at time.Time, b []byte) step {
 	}
 	*half = httpHalf{}
 	lines := strings.Split(strings.TrimRight(string(raw), "\r\n"), "\n")
-	head := &httpHead{at: at}
+	head := &httpHead{at: at, request: &httpRequest{}}
 	copy(head.first[:], strings.SplitN(strings.TrimSuffix(lines[0], "\r"), " ", 3))
 	for _, line := range lines[1:] {
 		if name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), ":"); ok {
@@ -189,12 +192,12 @@ func (h *httpConn) begin(from Side, at time.Time, half *httpHalf) (bad string) {
 	if head.response() {
 		if len(h.waiting) > 0 {
 			head.request = h.waiting[0]
-			if head.first[1] != "100" {
+			if status := head.first[1]; status == "101" || !strings.HasPrefix(status, "1") {
 				h.waiting = h.waiting[1:]
 			}
 		}
 	} else {
-		head.request = httpRequest{method: head.first[0], target: maskAddress(head.first[1]), host: head.get("Host"),
+		head.request = &httpRequest{method: head.first[0], target: maskAddress(head.first[1]), host: head.get("Host"),
 			ws: strings.EqualFold(head.get("Upgrade"), "websocket")}
 		if len(h.waiting) < maxWaiting {
 			h.waiting = append(h.waiting, head.request)
@@ -209,7 +212,7 @@ func (h *httpConn) begin(from Side, at time.Time, half *httpHalf) (bad string) {
 		return ""
 	}
 	switch length := head.get("Content-Length"); {
-	case strings.EqualFold(head.get("Transfer-Encoding"), "chunked"):
+	case strings.HasSuffix(strings.ToLower(head.get("Transfer-Encoding")), "chunked"):
 		half.chunked = true
 	case length != "":
 		n, err := strconv.ParseInt(length, 10, 64)
@@ -285,10 +288,14 @@ func (h *httpConn) complete(from Side, at time.Time) {
 	}
 	add("http.content-type", head.get("Content-Type"))
 	rec.Direction = h.direction(&rec, head)
+	head.request.command = head.request.command || !head.response() && rec.Direction == capture.Command
 	if rec.Direction == capture.Note {
 		add("amq.note", pick(head.response(), "response", "request"))
-		if rec.Body == nil {
-			rec.BodyKind, rec.Body = capture.Text, []byte(summary(head))
+		if !head.response() || !head.request.command || !isJSON(body) {
+			if n := int64(len(body)) + rec.Truncated; n > 0 {
+				add("http.length", strconv.FormatInt(n, 10))
+			}
+			rec.BodyKind, rec.Body, rec.Truncated = capture.Text, []byte(summary(head)), 0
 		}
 	}
 	rec.Headers = h.c.ends(rec.Headers, from)
@@ -305,9 +312,8 @@ func summary(head *httpHead) string {
 // direction says what an HTTP message is: a REST command, an event by callback
 // or in a response, or a note.
 func (h *httpConn) direction(rec *capture.Record, head *httpHead) capture.Direction {
-	text := bytes.TrimLeft(rec.Body, " \t\r\n")
 	switch {
-	case len(text) == 0 || text[0] != '{' && text[0] != '[':
+	case !isJSON(rec.Body):
 		return capture.Note
 	case h.c.d.cfg.Guess != nil:
 		if d := h.c.d.cfg.Guess(rec); d != "" {
@@ -316,10 +322,16 @@ func (h *httpConn) direction(rec *capture.Record, head *httpHead) capture.Direct
 		return capture.Note
 	case head.response():
 		return capture.Note
-	case bytes.Contains(text, []byte(`"data"`)):
+	case bytes.Contains(rec.Body, []byte(`"data"`)):
 		return capture.Command
 	}
 	return capture.Event
+}
+
+// isJSON reports whether a body looks like a JSON object or array.
+func isJSON(body []byte) bool {
+	text := bytes.TrimLeft(body, " \t\r\n")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '[')
 }
 
 // unpack undoes a Content-Encoding; what it cannot undo stays as it came.
@@ -366,19 +378,33 @@ func (h *httpConn) upgraded(from Side, at time.Time, head *httpHead) {
 	h.halves = [2]httpHalf{}
 }
 
-// lostBytes within a body still leave the place where it ends.
-func (h *httpConn) lostFrame(from Side) { h.halves[from] = httpHalf{} }
+// lose gives up the body that is coming. Which response answers which request
+// is not known any more.
+func (h *httpConn) lose(from Side, n int64) int64 {
+	taken := len(h.halves[from].body)
+	h.halves[from] = httpHalf{}
+	h.waiting = nil
+	return int64(taken)
+}
+
+func (h *httpConn) held() int {
+	return len(h.halves[0].body) + len(h.halves[1].body) + len(h.waiting)*idSize
+}
 
 // end completes a response that goes on until the connection ends.
-func (h *httpConn) end(from Side, at time.Time, rest []byte) {
+func (h *httpConn) end(from Side, at time.Time, rest []byte) []byte {
 	half := &h.halves[from]
-	switch {
-	case half.head != nil && half.left < 0:
+	if half.head == nil {
+		return bytes.TrimSpace(rest)
+	}
+	if half.left < 0 {
 		half.body = append(half.body, rest...)
 		h.complete(from, at)
-	case half.head != nil || len(bytes.TrimSpace(rest)) > 0:
-		h.c.cutOff(from, at, len(rest)+len(half.body))
+		return nil
 	}
+	rest = append(half.body, rest...)
+	h.halves[from] = httpHalf{}
+	return rest
 }
 
 // secretNames are the parameters of an address whose values are never kept.
@@ -386,6 +412,11 @@ var secretNames = []string{"password", "passcode", "token", "secret", "passwd", 
 
 // maskAddress replaces the secrets in a request's target.
 func maskAddress(target string) string {
+	if scheme, rest, ok := strings.Cut(target, "://"); ok {
+		if at := strings.IndexByte(rest, '@'); at >= 0 && !strings.ContainsAny(rest[:at], "/?") {
+			target = scheme + "://***" + rest[at:]
+		}
+	}
 	path, query, has := strings.Cut(target, "?")
 	if !has {
 		return target

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type openWireConn struct {
 	clients   map[string]client   // by connection id
 	consumers map[string]consumer // by consumer id
 	order     []string            // of consumers, oldest first
+	waiting   int                 // message-ids in all consumers' pending
+	open      transactions
 }
 
 type client struct{ id, user string }
@@ -37,6 +40,8 @@ const (
 	maxClients   = 1000
 	maxConsumers = 2000
 	maxPending   = 1000 // messages dispatched to one consumer and not acknowledged
+
+	idSize = 128 // about what remembering a message-id takes
 )
 
 func newOpenWire(c *Conn) protocol {
@@ -103,25 +108,41 @@ func (o *openWireConn) frame(from Side, at time.Time, data []byte) step {
 	}
 	total := 4 + length
 	if total > int64(o.c.d.cfg.Limit) {
-		if !o.plausible(data) {
-			return step{lost: true, bad: "no frame begins here"}
+		if s := o.begun(r, data, int(total)); s.lost {
+			return s
 		}
 		return step{used: len(data[:min(total, int64(len(data)))]), skip: max(0, total-int64(len(data))),
 			bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, o.c.d.cfg.Limit)}
 	}
 	if int64(len(data)) < total {
-		if !o.plausible(data) {
-			return step{lost: true, bad: "no frame begins here"}
-		}
-		return step{need: int(total), exact: true}
+		return o.begun(r, data, int(total))
 	}
 	object, used, _, err := r.frame(data[4:total])
 	if err != nil || used != int(length) {
-		return o.broken(data, int(total))
+		return o.broken(from, data, int(total), err == nil)
 	}
 	r.commit()
 	o.handle(from, at, object, r.unresolved)
 	return step{used: int(total)}
+}
+
+// longFrame is a length that is not believed without a look at what has come:
+// a damaged one would make all that follows wait for its end.
+const longFrame = 16 << 10
+
+// begun is a frame whose end has not come.
+func (o *openWireConn) begun(r *reader, data []byte, total int) step {
+	if !o.plausible(data) {
+		return step{lost: true, bad: "no frame begins here"}
+	}
+	if total <= longFrame {
+		return step{need: total, total: total}
+	}
+	_, used, need, err := r.frame(data[4:])
+	if err == nil && used != total-4 || err != nil && (need == 0 || need > total-4) {
+		return step{lost: true, bad: fmt.Sprintf("a frame of type %d is not as long as it says", data[4])}
+	}
+	return step{need: min(total, 2*len(data)), total: total}
 }
 
 // plausible reports whether data may begin with a frame, by its length and type.
@@ -133,17 +154,20 @@ func (o *openWireConn) plausible(data []byte) bool {
 	return length >= 1 && length <= 1<<30 && (data[4] == 0 && length == 1 || openWireLayouts()[openWireVersions][data[4]] != nil)
 }
 
-// broken is a frame that does not read. When another may begin where it ends,
-// its length was right and only it is given up.
-func (o *openWireConn) broken(data []byte, total int) step {
+// broken is a frame that does not read, or that is shorter than it says. When
+// another begins where it ends, its length was right and only it is given up.
+func (o *openWireConn) broken(from Side, data []byte, total int, shorter bool) step {
 	if o.guessed {
 		o.agreed, o.guessed = false, false
 		return step{lost: true, bad: "what was guessed of this connection is wrong"}
 	}
-	if o.plausible(data[total:]) {
-		return step{used: total, bad: fmt.Sprintf("a broken frame of type %d", data[4])}
+	next := data[total:]
+	if !shorter {
+		if v, _ := o.fit(from, next, o.readers[from].format); v != never {
+			return step{used: total, bad: fmt.Sprintf("a broken frame of type %d", data[4])}
+		}
 	}
-	return step{lost: true, bad: "no frame begins here"}
+	return step{lost: true, bad: fmt.Sprintf("a frame of type %d is not as long as it says", data[4])}
 }
 
 // bareFrame reads a command without its length in front.
@@ -184,8 +208,18 @@ func (o *openWireConn) resync(from Side, data []byte) (drop int, found bool) {
 // fits reports whether a frame begins at data, in one of the formats, and takes
 // on the format in which it does.
 func (o *openWireConn) fits(from Side, data []byte, formats []format) verdict {
+	prefixed, bare := mayBegin(data)
+	if !prefixed && !bare {
+		return never
+	}
+	if !o.agreed && len(data) > 5+len(magic) && data[4] == 1 && string(data[5:5+len(magic)]) == magic {
+		return sure // the negotiation itself
+	}
 	best := never
 	for _, f := range formats {
+		if f.noPrefix && !bare || !f.noPrefix && !prefixed {
+			continue
+		}
 		v, code := o.fit(from, data, f)
 		if v == sure && (o.agreed || strong(code)) {
 			o.readers[from].lastCode = code
@@ -202,6 +236,18 @@ func (o *openWireConn) fits(from Side, data []byte, formats []format) verdict {
 // resyncFrame is the longest frame that is waited for while none is found.
 const resyncFrame = 1 << 20
 
+// mayBegin looks at the first bytes only: may they be a frame with its length
+// in front, may they be one without?
+func mayBegin(data []byte) (prefixed, bare bool) {
+	newest := &openWireLayouts()[openWireVersions]
+	bare = strong(data[0])
+	if len(data) < 5 {
+		return data[0] == 0, bare
+	}
+	length := binary.BigEndian.Uint32(data)
+	return length >= 2 && length <= resyncFrame && newest[data[4]] != nil, bare
+}
+
 func (o *openWireConn) fit(from Side, data []byte, f format) (verdict, byte) {
 	front, length := 4, -1
 	if f.noPrefix {
@@ -211,18 +257,15 @@ func (o *openWireConn) fit(from Side, data []byte, f format) (verdict, byte) {
 		return maybe, 0
 	}
 	code := data[front]
-	if openWireLayouts()[f.version][code] == nil || f.noPrefix && !strong(code) {
+	if openWireLayouts()[f.version][code] == nil || (f.noPrefix || !o.agreed) && !strong(code) {
 		return never, 0
 	}
 	body := data[front:]
 	if !f.noPrefix {
-		length = int(int32(binary.BigEndian.Uint32(data)))
-		if length < 2 || length > resyncFrame {
+		if length = int(binary.BigEndian.Uint32(data)); length < 2 || length > resyncFrame {
 			return never, 0
 		}
-		if length < len(body) {
-			body = body[:length]
-		}
+		body = body[:min(length, len(body))]
 	}
 	probe := o.readers[from].probe(f)
 	_, used, need, err := probe.frame(body)
@@ -265,12 +308,20 @@ func (o *openWireConn) settle(f format, guessed bool) {
 	}
 }
 
-// lostFrame is called when bytes of a side are missing: a command among them
-// may have made the other end remember something.
-func (o *openWireConn) lostFrame(Side) {}
+// lose forgets what a command among the lost may have made the other end
+// remember otherwise, and which transactions are open.
+func (o *openWireConn) lose(from Side, n int64) int64 {
+	o.readers[from].cache.doubt(n)
+	if from == Client {
+		o.open = transactions{}
+	}
+	return 0
+}
 
-func (o *openWireConn) end(from Side, at time.Time, rest []byte) {
-	o.c.cutOff(from, at, len(rest))
+func (o *openWireConn) end(_ Side, _ time.Time, rest []byte) []byte { return rest }
+
+func (o *openWireConn) held() int {
+	return o.readers[0].cache.size + o.readers[1].cache.size + (o.waiting+o.open.messages+len(o.order))*idSize
 }
 
 // handle takes one command.
@@ -386,6 +437,7 @@ func (o *openWireConn) remember(cid, dest string) consumer {
 		return cons
 	}
 	if len(o.order) >= maxConsumers {
+		o.waiting -= len(*o.consumers[o.order[0]].pending)
 		delete(o.consumers, o.order[0])
 		o.order = o.order[1:]
 	}
@@ -426,6 +478,7 @@ func (o *openWireConn) removed(from Side, at time.Time, m *object) {
 		n := note{kind: "unsubscribe", dest: cons.dest, conn: connectionOf(what), text: "no longer subscribed to " + orUnknown(cons.dest)}
 		o.consumer(&n, what)
 		o.c.note(at, from, n)
+		o.waiting -= len(*cons.pending)
 		delete(o.consumers, cid)
 		for i, other := range o.order {
 			if other == cid {
@@ -447,6 +500,11 @@ func (o *openWireConn) transaction(from Side, at time.Time, m *object) {
 	tx := id(m.object("transactionId"))
 	n := note{kind: kind, conn: id(m.object("connectionId")), text: kind + " of transaction " + tx}
 	n.add("amq.transaction", tx)
+	if kind != "begin" {
+		for _, mid := range o.open.end(tx) {
+			n.add("amq.message-id", mid)
+		}
+	}
 	o.c.note(at, from, n)
 }
 
@@ -476,6 +534,7 @@ func (o *openWireConn) sent(from Side, at time.Time, m *object) {
 		return
 	}
 	rec := o.record(at, m, mid)
+	o.open.sent(rec.Header("amq.transaction"), mid)
 	rec.From = o.c.endpoint(from)
 	if cl := o.clients[rec.Conn]; cl.id != "" {
 		rec.Headers = append(rec.Headers, capture.Header{Name: "amq.client-id", Value: cl.id})
@@ -514,10 +573,12 @@ func (o *openWireConn) dispatched(from Side, at time.Time, d *object) {
 		}
 	}
 	if cons.pending != nil && mid != "" {
-		if len(*cons.pending) >= maxPending {
+		before := len(*cons.pending)
+		if before >= maxPending {
 			*cons.pending = append((*cons.pending)[:0], (*cons.pending)[maxPending/2:]...)
 		}
 		*cons.pending = append(*cons.pending, mid)
+		o.waiting += len(*cons.pending) - before
 	}
 	n := note{kind: "dispatch", dest: own, conn: connectionOf(d.object("consumerId")), headers: make([]capture.Header, 0, 8)}
 	n.add("amq.message-id", mid)
@@ -567,8 +628,15 @@ func (o *openWireConn) acknowledged(from Side, at time.Time, m *object) {
 	first, last := messageID(m.object("firstMessageId")), messageID(m.object("lastMessageId"))
 	count := m.number("count")
 	n := note{kind: "ack", dest: dest, conn: connectionOf(m.object("consumerId")), headers: make([]capture.Header, 0, 10)}
-	for _, mid := range cons.covered(first, last, count, kind != "delivered") {
+	done := kind != "delivered"
+	if cons.pending != nil {
+		o.waiting -= len(*cons.pending)
+	}
+	for _, mid := range cons.covered(first, last, count, done) {
 		n.add("amq.message-id", mid)
+	}
+	if cons.pending != nil {
+		o.waiting += len(*cons.pending)
 	}
 	n.add("amq.ack", kind)
 	if count != 1 {
@@ -595,10 +663,7 @@ func (cons consumer) covered(first, last string, count int64, done bool) []strin
 		return []string{last}
 	}
 	pending := *cons.pending
-	to := len(pending) - 1
-	for to >= 0 && pending[to] != last {
-		to--
-	}
+	to := slices.Index(pending, last) // near the front, mostly
 	if to < 0 {
 		return []string{last}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -108,26 +109,63 @@ const (
 	maxCacheSize = 8 << 20 // bytes of cached objects in one direction
 )
 
-// objectCache is the other end's memory of what it has written by number.
+// objectCache is the other end's memory of what it has written by number. A
+// writer counts up and begins again when it comes to its end.
 type objectCache struct {
 	objects map[int16]*object
 	size    int
+	last    int16 // number that was written last
 }
 
 func (c *objectCache) set(n int16, o *object) {
 	if n < 0 { // -1: written whole because the writer's cache was full
 		return
 	}
+	c.drop(n)
+	c.last = n
 	size := o.size()
-	if old := c.objects[n]; old != nil {
-		c.size -= old.size()
+	if c.size+size > maxCacheSize {
+		return
 	}
-	if c.objects == nil || c.size+size > maxCacheSize {
-		c.objects, c.size = map[int16]*object{}, 0
+	if c.objects == nil {
+		c.objects = map[int16]*object{}
 	}
 	c.objects[n] = o.clone()
 	c.size += size
 }
+
+func (c *objectCache) drop(n int16) {
+	if old := c.objects[n]; old != nil {
+		c.size -= old.size()
+		delete(c.objects, n)
+	}
+}
+
+// minCached is the fewest bytes in which an object can be written for the
+// cache: its number and its type.
+const minCached = 3
+
+// doubt forgets what may have been written anew in n bytes that were not read:
+// an id that is not known is better than another's. n < 0: not known how many.
+func (c *objectCache) doubt(n int64) {
+	most := n/minCached + 1
+	if n < 0 || most > math.MaxInt16 {
+		*c = objectCache{last: c.last}
+		return
+	}
+	if len(c.objects) == 0 {
+		return
+	}
+	end := int(c.last) + int(most)
+	for k := range c.objects {
+		if d := int(k); d > int(c.last) && d <= end || d <= end-cacheNumbers {
+			c.drop(k)
+		}
+	}
+}
+
+// cacheNumbers is how many numbers ActiveMQ uses before it begins again.
+const cacheNumbers = math.MaxInt16 / 2
 
 // errMalformed is a frame that is not what its first bytes promise.
 var errMalformed = errors.New("malformed")

@@ -3,12 +3,15 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -106,11 +109,11 @@ func (p *pcapReader) file(ctx context.Context, in io.Reader) error {
 	return nil
 }
 
-// breaksOff says that a file ends within a packet.
+// breaksOff says that a file ends within a packet, or can not be read on.
 func (p *pcapReader) breaksOff() {
 	g := capture.Gap{From: p.stats.Last, To: p.stats.Last, Reason: capture.GapMissing}.Record()
 	g.Source, g.Via = "pcap", p.cfg.Via
-	g.Headers = []capture.Header{{Name: "tcp.why", Value: "the file breaks off within packet " + strconv.FormatInt(p.stats.Packets+1, 10)}}
+	g.Headers = []capture.Header{{Name: "tcp.why", Value: "the file breaks off, or is damaged, at packet " + strconv.FormatInt(p.stats.Packets+1, 10)}}
 	p.cfg.Emit(g)
 }
 
@@ -195,11 +198,13 @@ type pcapReader struct {
 	ip6     layers.IPv6
 	tcp     layers.TCP
 
-	conns   map[tuple]*tcpConn
-	flows   map[uint64]*tcpHalf // by the number in the flow that the assembler knows
-	next    uint64
-	flushed time.Time
-	reset   bool // the packet in hand resets its connection
+	conns    map[tuple]*tcpConn
+	flows    map[uint64]*tcpHalf // by the number in the flow that the assembler knows
+	next     uint64
+	flushed  time.Time
+	segment  layers.TCP // in the assembler's hands
+	flushing bool
+	held     []flushedBytes // while flushing
 }
 
 // A tuple names a connection by its ends, the smaller first.
@@ -207,9 +212,12 @@ type tuple struct{ a, b netip.AddrPort }
 
 // A tcpConn is a connection in the capture.
 type tcpConn struct {
+	key    tuple
 	conn   *Conn
 	client netip.AddrPort
 	halves [2]*tcpHalf
+	gone   bool // has ended; kept to know late segments by
+	end    time.Time
 }
 
 // A tcpHalf is what one side has sent. It is the assembler's stream.
@@ -218,9 +226,11 @@ type tcpHalf struct {
 	c       *tcpConn
 	side    Side
 	flow    gopacket.Flow
-	known   bool // the assembler knows where it begins
-	isn     uint32
-	started bool // isn is set
+	known   bool   // the assembler knows where it begins
+	isn     uint32 // of its SYN
+	started bool   // isn is set
+	next    uint32 // the sequence number that the assembler waits for
+	highest uint32 // the one after the last byte that was captured
 	closed  bool
 }
 
@@ -301,12 +311,12 @@ func (p *pcapReader) packet(data []byte, info gopacket.CaptureInfo, link layers.
 			p.transport(info.Timestamp)
 		}
 	}
-	if p.flushed.IsZero() {
-		p.flushed = info.Timestamp
+	if p.flushed.IsZero() || info.Timestamp.Before(p.flushed.Add(-reorderTime)) {
+		p.flushed = info.Timestamp // clocks are set back, and packets damaged
 	}
 	if info.Timestamp.Sub(p.flushed) > reorderTime/2 {
-		p.flushed, p.reset = info.Timestamp, false
-		p.asm.FlushWithOptions(tcpassembly.FlushOptions{T: info.Timestamp.Add(-reorderTime)})
+		p.flushed = info.Timestamp
+		p.flush(info.Timestamp.Add(-reorderTime))
 	}
 }
 
@@ -326,6 +336,9 @@ func (p *pcapReader) transport(at time.Time) {
 		case layers.LayerTypeIPv6:
 			src, _ = netip.AddrFromSlice(p.ip6.SrcIP)
 			dst, _ = netip.AddrFromSlice(p.ip6.DstIP)
+		case layers.LayerTypeIPv6Fragment:
+			p.stats.Fragments++
+			return
 		case layers.LayerTypeTCP:
 			isTCP = true
 		}
@@ -336,34 +349,61 @@ func (p *pcapReader) transport(at time.Time) {
 	p.stats.TCP++
 	t := &p.tcp
 	from := netip.AddrPortFrom(src, uint16(t.SrcPort))
-	half := p.half(from, netip.AddrPortFrom(dst, uint16(t.DstPort)))
-	if half == nil || half.closed && !t.RST {
+	half := p.half(from, netip.AddrPortFrom(dst, uint16(t.DstPort)), at)
+	if half == nil || half.closed {
 		return
 	}
-	p.reset = t.RST
+	if t.RST {
+		p.resets(half, at)
+		return
+	}
 	if !half.known && len(t.Payload) > 0 && !t.SYN {
 		// The capture begins within this half: it begins here.
-		start := layers.TCP{SYN: true, Seq: t.Seq - 1, SrcPort: t.SrcPort, DstPort: t.DstPort}
-		half.known = true
-		p.asm.AssembleWithTimestamp(half.flow, &start, at)
+		half.known, half.next, half.highest = true, t.Seq, t.Seq
+		p.assemble(half, &layers.TCP{SYN: true, Seq: t.Seq - 1}, at)
 	}
-	if t.SYN {
-		half.known = true
+	if t.SYN && !half.known {
+		half.known, half.next, half.highest = true, t.Seq+1, t.Seq+1
 	}
 	if half.known {
-		p.asm.AssembleWithTimestamp(half.flow, t, at)
+		if end := t.Seq + uint32(len(t.Payload)); int32(end-half.highest) > 0 {
+			half.highest = end
+		}
+		p.assemble(half, t, at)
 	}
-	if t.RST && !half.c.conn.ended {
-		half.c.conn.Close(at)
+	if half.c.halves[0].closed && half.c.halves[1].closed {
+		p.over(half.c, at)
 	}
-	if t.RST || half.c.halves[0].closed && half.c.halves[1].closed {
-		half.c.halves[0].closed, half.c.halves[1].closed = true, true
+}
+
+// assemble hands a segment to the assembler, which knows a half by its flow
+// alone: ports would tell segments that were read from those made here.
+func (p *pcapReader) assemble(h *tcpHalf, t *layers.TCP, at time.Time) {
+	p.segment = layers.TCP{BaseLayer: layers.BaseLayer{Payload: t.Payload}, Seq: t.Seq, SYN: t.SYN, FIN: t.FIN, RST: t.RST}
+	p.asm.AssembleWithTimestamp(h.flow, &p.segment, at)
+}
+
+// maxWindow is the largest window that TCP can have: a reset beyond it belongs
+// to something else.
+const maxWindow = 1 << 30
+
+// resets ends a connection, unless the reset is an old one.
+func (p *pcapReader) resets(half *tcpHalf, at time.Time) {
+	if ahead := int32(p.tcp.Seq - half.next); half.known && (ahead < 0 || ahead > maxWindow) {
+		return
 	}
+	for _, h := range half.c.halves {
+		if h.known && !h.closed && h.next != h.highest { // bytes wait for others that will not come
+			p.flush(at.Add(1))
+			break
+		}
+	}
+	p.over(half.c, at)
 }
 
 // half returns what the sender of the segment in hand sends to, made anew where
 // the segment begins a connection.
-func (p *pcapReader) half(from, to netip.AddrPort) *tcpHalf {
+func (p *pcapReader) half(from, to netip.AddrPort, at time.Time) *tcpHalf {
 	key := tuple{from, to}
 	if from.Compare(to) > 0 {
 		key = tuple{to, from}
@@ -373,12 +413,17 @@ func (p *pcapReader) half(from, to netip.AddrPort) *tcpHalf {
 	if c != nil && t.SYN {
 		h := c.halves[c.sideOf(from)]
 		if h.started && h.isn != t.Seq || h.known && !h.started {
-			p.forget(key, c) // the same ends, connected again
+			p.over(c, at) // the same ends, connected again
 			c = nil
 		}
 	}
+	if c != nil && c.gone && !t.SYN && len(t.Payload) > 0 && at.Sub(c.end) > reorderTime {
+		if h := c.halves[c.sideOf(from)]; !h.known || int32(t.Seq-h.highest) > 0 {
+			c = nil // the same, without the beginning
+		}
+	}
 	if c == nil {
-		if !t.SYN && len(t.Payload) == 0 {
+		if t.RST || !t.SYN && len(t.Payload) == 0 {
 			return nil
 		}
 		c = p.connect(key, from, to)
@@ -405,7 +450,7 @@ func (p *pcapReader) connect(key tuple, from, to netip.AddrPort) *tcpConn {
 	if p.tcp.SYN && p.tcp.ACK || !p.tcp.SYN && from.Port() < to.Port() { // the listener has the lower port, mostly
 		client, server = to, from
 	}
-	c := &tcpConn{client: client}
+	c := &tcpConn{key: key, client: client}
 	c.conn = p.d.Connect(Endpoints{Client: client.String(), Server: server.String(), Via: p.cfg.Via, Whole: p.tcp.SYN})
 	for side := range c.halves {
 		p.next++
@@ -421,37 +466,81 @@ func (p *pcapReader) connect(key tuple, from, to netip.AddrPort) *tcpConn {
 // sweep forgets connections that ended, and where that is not enough, any.
 func (p *pcapReader) sweep() {
 	for key, c := range p.conns {
-		if c.halves[0].closed && c.halves[1].closed || c.conn.ended {
-			p.forget(key, c)
+		if c.gone {
+			delete(p.conns, key)
 		}
 	}
-	for key, c := range p.conns {
-		if len(p.conns) < maxConnections {
-			return
-		}
-		p.forget(key, c)
+	if len(p.conns) < maxConnections {
+		return
+	}
+	oldest := slices.SortedFunc(maps.Values(p.conns), func(a, b *tcpConn) int { return cmp.Compare(a.conn.used, b.conn.used) })
+	for _, c := range oldest[:len(oldest)-maxConnections/2] {
+		p.over(c, p.stats.Last)
+		delete(p.conns, c.key)
 	}
 }
 
-func (p *pcapReader) forget(key tuple, c *tcpConn) {
-	c.conn.Close(p.stats.Last)
+// flush gives up bytes that did not come before old, connection by connection:
+// the assembler goes through its connections in no order.
+func (p *pcapReader) flush(old time.Time) {
+	p.flushing = true
+	p.asm.FlushWithOptions(tcpassembly.FlushOptions{T: old})
+	p.flushing = false
+	slices.SortStableFunc(p.held, func(a, b flushedBytes) int {
+		return cmp.Or(cmp.Compare(a.half.c.conn.number, b.half.c.conn.number), cmp.Compare(a.half.side, b.half.side))
+	})
+	for _, h := range p.held {
+		h.half.take(h.Reassembly)
+	}
+	clear(p.held)
+	p.held = p.held[:0]
+}
+
+// flushedBytes are copied from the assembler.
+type flushedBytes struct {
+	half *tcpHalf
+	tcpassembly.Reassembly
+}
+
+// over ends a connection, for the assembler too.
+func (p *pcapReader) over(c *tcpConn, at time.Time) {
+	if c.gone {
+		return
+	}
+	c.gone, c.end = true, at
+	c.conn.Close(at)
 	for _, h := range c.halves {
+		if h.known && !h.closed {
+			p.assemble(h, &layers.TCP{RST: true, Seq: h.next}, at)
+		}
 		h.closed = true
 		delete(p.flows, binary.BigEndian.Uint64(h.flow.Src().Raw()))
 	}
-	delete(p.conns, key)
 }
 
 // Reassembled takes bytes in their order.
 func (h *tcpHalf) Reassembled(list []tcpassembly.Reassembly) {
 	for _, r := range list {
-		if r.Skip != 0 {
-			h.c.conn.Lost(h.side, r.Seen, int64(r.Skip))
+		h.next += uint32(max(r.Skip, 0) + len(r.Bytes))
+		if h.p.flushing {
+			r.Bytes = bytes.Clone(r.Bytes)
+			h.p.held = append(h.p.held, flushedBytes{h, r})
+		} else {
+			h.take(r)
 		}
-		h.c.conn.Data(h.side, r.Seen, r.Bytes)
-		if r.End && !h.p.reset {
-			h.c.conn.End(h.side, r.Seen)
-		}
+	}
+}
+
+func (h *tcpHalf) take(r tcpassembly.Reassembly) {
+	if h.c.gone {
+		return
+	}
+	if r.Skip != 0 {
+		h.c.conn.Lost(h.side, r.Seen, int64(r.Skip))
+	}
+	h.c.conn.Data(h.side, r.Seen, r.Bytes)
+	if r.End {
+		h.c.conn.End(h.side, r.Seen)
 	}
 }
 
@@ -460,8 +549,7 @@ func (h *tcpHalf) ReassemblyComplete() { h.closed = true }
 
 // finish ends what is still open.
 func (p *pcapReader) finish() {
-	p.reset = true // the end of the capture is not the end of connections
-	p.asm.FlushAll()
+	p.flush(p.stats.Last.Add(time.Hour)) // no page is younger
 	p.d.stopped = true
 	p.d.Close(p.stats.Last)
 	p.stats.Traffic = p.d.Traffic()

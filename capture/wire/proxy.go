@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -259,9 +260,9 @@ func (p *Proxy) relay(t *track, from Side, src, dst net.Conn, broken func()) {
 		if err == nil {
 			continue
 		}
-		if half, ok := dst.(interface{ CloseWrite() error }); errors.Is(err, io.EOF) && ok {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			p.tape.push(event{track: t, kind: ended, side: from, at: time.Now()})
-			if half.CloseWrite() == nil {
+			if closeWrite(dst, errors.Is(err, io.EOF)) == nil {
 				return
 			}
 		}
@@ -270,11 +271,26 @@ func (p *Proxy) relay(t *track, from Side, src, dst net.Conn, broken func()) {
 	}
 }
 
+// closeWrite ends one direction. A TLS end that was not announced is not
+// announced either.
+func closeWrite(c net.Conn, announced bool) error {
+	if t, ok := c.(*tls.Conn); ok && !announced {
+		c = t.NetConn()
+	}
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
 // A track is one connection on the tape.
 type track struct {
 	ends Endpoints
 	conn *Conn    // made by the goroutine that decodes
 	left [2]int64 // bytes left out since the last that were not
+	// unseen says that there was no room to say that it was opened.
+	unseen bool
 }
 
 // An event is what happened on a connection.
@@ -285,6 +301,8 @@ type event struct {
 	at    time.Time
 	data  []byte
 	n     int64
+	bytes int64     // of unseen
+	from  time.Time // of unseen
 }
 
 type eventKind byte
@@ -295,6 +313,7 @@ const (
 	leftOut
 	ended
 	closed
+	unseen // n connections that came and went while there was no room
 )
 
 // A tape is the queue between the relays and the decoder. Nobody waits who
@@ -308,9 +327,14 @@ type tape struct {
 	size   int
 	left   int64
 	closed bool
+	// connections that came and went while there was no room, since when, and
+	// what they passed on
+	unseen      int64
+	unseenBytes int64
+	unseenFrom  time.Time
 }
 
-const eventSize = 128 // about what an event takes beside its data
+const eventSize = 160 // about what an event takes beside its data
 
 // data takes a copy of what a side has sent, or counts it as left out.
 func (t *tape) data(track *track, side Side, b []byte) {
@@ -326,23 +350,49 @@ func (t *tape) data(track *track, side Side, b []byte) {
 	t.add(event{track: track, kind: arrived, side: side, at: at, data: append([]byte(nil), b...)})
 }
 
-// push takes an event without data, over the limit if need be: there are few.
+// push takes an event without data: over the limit if need be, but for
+// connections that begin and end while there is no room, of which there may be
+// any number.
 func (t *tape) push(e event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	full := t.size+eventSize > t.limit
+	switch {
+	case e.kind == opened && full:
+		e.track.unseen = true
+		return
+	case e.track.unseen && full && e.kind == ended:
+		return
+	case e.track.unseen && full:
+		if t.unseen++; t.unseen == 1 {
+			t.unseenFrom = e.at
+		}
+		t.unseenBytes += e.track.left[Client] + e.track.left[Server]
+		return
+	}
 	t.flushLeft(e.track, e.at)
 	t.add(e)
 }
 
-// The methods below are called with t.mu held.
-
 // flushLeft tells of what was left out, in its place.
 func (t *tape) flushLeft(track *track, at time.Time) {
+	t.flushUnseen(at)
+	if track.unseen {
+		track.unseen = false
+		t.add(event{track: track, kind: opened, at: at})
+	}
 	for side, n := range track.left {
 		if n > 0 {
 			track.left[side] = 0
 			t.add(event{track: track, kind: leftOut, side: Side(side), at: at, n: n})
 		}
+	}
+}
+
+func (t *tape) flushUnseen(at time.Time) {
+	if t.unseen > 0 {
+		t.add(event{kind: unseen, at: at, n: t.unseen, from: t.unseenFrom, bytes: t.unseenBytes})
+		t.unseen, t.unseenBytes = 0, 0
 	}
 }
 
@@ -364,6 +414,7 @@ func (t *tape) signal() {
 func (t *tape) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.flushUnseen(time.Now())
 	t.closed = true
 	t.signal()
 }
@@ -421,6 +472,8 @@ func (p *Proxy) decode() []Traffic {
 func (d *Decoder) play(e *event) {
 	t := e.track
 	switch e.kind {
+	case unseen:
+		d.unseen(e)
 	case opened:
 		t.conn = d.Connect(t.ends)
 	case arrived:
@@ -432,4 +485,16 @@ func (d *Decoder) play(e *event) {
 	case closed:
 		t.conn.Close(e.at)
 	}
+}
+
+// unseen tells of connections that were passed on and not recorded at all.
+func (d *Decoder) unseen(e *event) {
+	rec := capture.Gap{From: e.from, To: e.at, Reason: capture.GapOverflow}.Record()
+	rec.Source = d.cfg.Source
+	rec.Headers = []capture.Header{
+		{Name: "tcp.missing", Value: strconv.FormatInt(e.bytes, 10)},
+		{Name: "tcp.connections", Value: strconv.FormatInt(e.n, 10)},
+		{Name: "tcp.why", Value: d.lossWhy()},
+	}
+	d.cfg.Emit(rec)
 }

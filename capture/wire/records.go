@@ -13,7 +13,9 @@ import (
 //
 //	amq.note           dispatch, ack, connect, subscribe, unsubscribe, disconnect, begin,
 //	                   commit, rollback, error, joined, tls, upgrade, response, close
-//	amq.message-id     of a dispatch; of an ack one for each message it is known to cover
+//	amq.message-id     of a dispatch; of an ack one for each message it is known to cover;
+//	                   of a commit or rollback one for each message sent within:
+//	                   what was rolled back was never on its queue
 //	amq.first-id       of an ack of several messages
 //	amq.last-id
 //	amq.count
@@ -243,3 +245,30 @@ func (u *unnamed) take(key uint64) bool {
 }
 
 func (u *unnamed) empty() bool { return len(u.old)+len(u.young) == 0 }
+
+// transactions are the messages that were sent within those still open.
+type transactions struct {
+	sentIn   map[string][]string
+	messages int
+}
+
+const maxInTransactions = 10_000 // messages, of one connection
+
+func (t *transactions) sent(tx, mid string) {
+	if tx == "" || mid == "" || t.messages >= maxInTransactions {
+		return
+	}
+	if t.sentIn == nil {
+		t.sentIn = map[string][]string{}
+	}
+	t.sentIn[tx] = append(t.sentIn[tx], mid)
+	t.messages++
+}
+
+// end returns the messages of a transaction that is committed or rolled back.
+func (t *transactions) end(tx string) []string {
+	ids := t.sentIn[tx]
+	delete(t.sentIn, tx)
+	t.messages -= len(ids)
+	return ids
+}

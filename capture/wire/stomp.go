@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,18 +23,26 @@ type stomp struct {
 	client  string
 
 	scanned [2]int // bytes of a frame in which its end is known not to be
+	bodies  [2]int // where its body begins; 0: not known
 
-	subs map[string]stompSub // by subscription id
-	acks map[string]string   // ack id of a MESSAGE -> its message-id
-	old  map[string]string   // the generation of acks before
+	subs map[string]*stompSub // by subscription id
+	acks map[string]stompAck  // messages that wait for an ACK, by what it will name
+	old  map[string]stompAck  // the generation of acks before
+	open transactions
 }
 
-type stompSub struct{ dest, mode string }
+type stompSub struct {
+	dest, mode string
+	pending    []string // of mode client: ids of dispatched messages, oldest first
+}
+
+// stompAck is a message that waits to be acknowledged.
+type stompAck struct{ mid, sub string }
 
 const maxStompAcks = 20_000
 
 func newStomp(c *Conn) protocol {
-	s := &stomp{c: c, subs: map[string]stompSub{}, acks: map[string]string{}}
+	s := &stomp{c: c, subs: map[string]*stompSub{}, acks: map[string]stompAck{}}
 	if !c.Whole {
 		s.sends = -1
 	}
@@ -117,31 +126,35 @@ func (s *stomp) frame(from Side, at time.Time, b []byte) step {
 		return step{lost: true, bad: "no frame begins here"}
 	}
 	scanned := min(s.scanned[from], len(b))
-	head, bodyAt := stompHead(b, max(0, scanned-3))
+	bodyAt := s.bodies[from]
+	if bodyAt == 0 || bodyAt > len(b) {
+		_, bodyAt = stompHead(b, max(0, scanned-3))
+	}
 	if bodyAt < 0 {
 		if len(b) > maxStompHead {
-			s.scanned[from] = 0
+			s.restart(from)
 			return step{lost: true, bad: "a frame's headers do not end"}
 		}
 		s.scanned[from] = len(b)
 		return step{need: len(b) + 1}
 	}
-	f := s.parse(head)
+	s.bodies[from] = bodyAt
+	f := s.parse(b[:bodyAt])
 	end, exact := -1, false
 	if text := f.get("content-length"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
-			s.scanned[from] = 0
+			s.restart(from)
 			return step{lost: true, bad: "a content-length that is no length"}
 		}
 		total := int64(bodyAt) + n + 1
 		if total > int64(s.c.d.cfg.Limit) {
-			s.scanned[from] = 0
+			s.restart(from)
 			return step{used: int(min(total, int64(len(b)))), skip: max(0, total-int64(len(b))),
 				bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, s.c.d.cfg.Limit)}
 		}
 		if int64(len(b)) < total {
-			return step{need: int(total), exact: true}
+			return step{need: int(total), total: int(total)}
 		}
 		end, exact = bodyAt+int(n), true
 	} else if i := bytes.IndexByte(b[max(bodyAt, scanned):], 0); i >= 0 {
@@ -151,7 +164,7 @@ func (s *stomp) frame(from Side, at time.Time, b []byte) step {
 		s.scanned[from] = len(b)
 		return step{need: len(b) + 1}
 	}
-	s.scanned[from] = 0
+	s.restart(from)
 	if b[end] != 0 {
 		return step{lost: true, bad: "a body is longer than its content-length"}
 	}
@@ -159,6 +172,9 @@ func (s *stomp) frame(from Side, at time.Time, b []byte) step {
 	s.handle(from, at, &f)
 	return step{used: end + 1}
 }
+
+// restart begins at the front of what comes next.
+func (s *stomp) restart(from Side) { s.scanned[from], s.bodies[from] = 0, 0 }
 
 // stompHead returns the command and headers, and where the body begins; -1
 // where the blank line between has not come. It looks from scanned on.
@@ -200,21 +216,35 @@ func (s *stomp) parse(head []byte) (f stompFrame) {
 
 var stompUnescape = strings.NewReplacer(`\\`, `\`, `\n`, "\n", `\c`, ":", `\r`, "\r")
 
-func (s *stomp) lostFrame(from Side) {
-	s.scanned[from] = 0
+// lose: among the lost may have been a SEND, and the ids of those after it
+// come of their number.
+func (s *stomp) lose(from Side, _ int64) int64 {
+	s.restart(from)
 	if from == Client {
-		s.sends = -1
+		s.sends, s.open = -1, transactions{}
 	}
+	return 0
 }
 
-func (s *stomp) end(from Side, at time.Time, rest []byte) {
-	s.c.cutOff(from, at, len(bytes.Trim(rest, "\r\n\x00")))
+func (s *stomp) end(_ Side, _ time.Time, rest []byte) []byte {
+	return bytes.TrimLeft(rest, "\r\n\x00")
+}
+
+func (s *stomp) held() int {
+	n := len(s.acks) + len(s.old) + s.open.messages
+	for _, sub := range s.subs {
+		n += 1 + len(sub.pending)
+	}
+	return n * idSize
 }
 
 func (s *stomp) handle(from Side, at time.Time, f *stompFrame) {
 	switch f.command {
 	case "CONNECT", "STOMP":
 		s.user, s.client = f.get("login"), f.get("client-id")
+		if f.get("accept-version") == "" {
+			s.version = "1.0" // and it may send before it is answered
+		}
 	case "CONNECTED":
 		s.connected(from, at, f)
 	case "SEND":
@@ -231,6 +261,11 @@ func (s *stomp) handle(from Side, at time.Time, f *stompFrame) {
 		n := note{kind: map[string]string{"BEGIN": "begin", "COMMIT": "commit", "ABORT": "rollback"}[f.command]}
 		n.add("amq.transaction", f.get("transaction"))
 		n.text = n.kind + " of transaction " + f.get("transaction")
+		if n.kind != "begin" {
+			for _, mid := range s.open.end(f.get("transaction")) {
+				n.add("amq.message-id", mid)
+			}
+		}
 		s.note(at, from, n)
 	case "DISCONNECT":
 		s.note(at, from, note{kind: "disconnect", text: "disconnected"})
@@ -299,6 +334,7 @@ func (s *stomp) sent(from Side, at time.Time, f *stompFrame) {
 	if rec.Conn == "" {
 		rec.Conn = s.c.String()
 	}
+	s.open.sent(f.get("transaction"), rec.MessageID)
 	if rec.MessageID == "" {
 		to, _ := place(dest, "")
 		s.c.d.unnamed.add(s.c.d.unnamed.key(to, rec.Type(), rec.Body))
@@ -327,12 +363,8 @@ func (s *stomp) dispatched(from Side, at time.Time, f *stompFrame) {
 			s.c.message(rec, dest, original)
 		}
 	}
-	ack := f.get("ack")
-	if ack == "" {
-		ack = mid
-	}
-	s.keepAck(ack, mid)
-	sub := s.subs[f.get("subscription")]
+	sub := s.sub(f.get("subscription"))
+	s.keepAck(f, mid, sub)
 	n := note{kind: "dispatch", dest: dest, text: "handed to subscription " + f.get("subscription")}
 	n.add("amq.message-id", mid)
 	n.add("amq.consumer", s.consumer(f.get("subscription")))
@@ -351,15 +383,37 @@ func (s *stomp) consumer(sub string) string {
 	return s.session + "/" + sub
 }
 
-func (s *stomp) keepAck(ack, mid string) {
-	if len(s.acks) >= maxStompAcks {
-		s.old, s.acks = s.acks, map[string]string{}
+// sub returns a subscription; one that was not seen to begin is empty.
+func (s *stomp) sub(id string) *stompSub {
+	if sub := s.subs[id]; sub != nil {
+		return sub
 	}
-	s.acks[ack] = mid
+	return &stompSub{}
+}
+
+// keepAck remembers a message until it is acknowledged.
+func (s *stomp) keepAck(f *stompFrame, mid string, sub *stompSub) {
+	if sub.mode == "auto" {
+		return
+	}
+	ack := f.get("ack")
+	if ack == "" {
+		ack = mid
+	}
+	if len(s.acks) >= maxStompAcks {
+		s.old, s.acks = s.acks, map[string]stompAck{}
+	}
+	s.acks[ack] = stompAck{mid, f.get("subscription")}
+	if sub.mode == "client" {
+		if len(sub.pending) >= maxPending {
+			sub.pending = append(sub.pending[:0], sub.pending[maxPending/2:]...)
+		}
+		sub.pending = append(sub.pending, mid)
+	}
 }
 
 func (s *stomp) subscribe(from Side, at time.Time, f *stompFrame) {
-	sub := stompSub{dest: stompPlace(f.get("destination")), mode: f.get("ack")}
+	sub := &stompSub{dest: stompPlace(f.get("destination")), mode: f.get("ack")}
 	if sub.mode == "" {
 		sub.mode = "auto"
 	}
@@ -374,7 +428,7 @@ func (s *stomp) subscribe(from Side, at time.Time, f *stompFrame) {
 }
 
 func (s *stomp) unsubscribe(from Side, at time.Time, f *stompFrame) {
-	sub := s.subs[f.get("id")]
+	sub := s.sub(f.get("id"))
 	delete(s.subs, f.get("id"))
 	n := note{kind: "unsubscribe", dest: sub.dest, text: "no longer subscribed to " + orUnknown(sub.dest)}
 	n.add("amq.consumer", s.consumer(f.get("id")))
@@ -384,27 +438,33 @@ func (s *stomp) unsubscribe(from Side, at time.Time, f *stompFrame) {
 // acknowledged takes an ACK: of the message whose ack header it repeats (1.2),
 // or that it names. Mode client means that message and all before it.
 func (s *stomp) acknowledged(from Side, at time.Time, f *stompFrame) {
-	ack := f.get("id")
+	ack, given := f.get("id"), stompAck{f.get("message-id"), f.get("subscription")}
 	if ack == "" {
-		ack = f.get("message-id")
+		ack = given.mid
 	}
-	mid, known := s.acks[ack]
-	if !known {
-		mid, known = s.old[ack]
+	for _, acks := range []map[string]stompAck{s.old, s.acks} {
+		if a, known := acks[ack]; known {
+			given = a
+			delete(acks, ack)
+		}
 	}
-	if !known {
-		mid = f.get("message-id")
-	}
-	delete(s.acks, ack)
-	sub := s.subs[f.get("subscription")]
+	sub := s.sub(given.sub)
 	n := note{kind: "ack", dest: sub.dest, text: "acknowledged"}
-	n.add("amq.message-id", mid)
-	n.add("amq.ack", pick(f.command == "ACK", "individual", "negative"))
+	covered := []string{given.mid}
+	if i := slices.Index(sub.pending, given.mid); i >= 0 {
+		covered = slices.Clone(sub.pending[:i+1])
+		sub.pending = append(sub.pending[:0], sub.pending[i+1:]...)
+	}
+	for _, mid := range covered {
+		n.add("amq.message-id", mid)
+	}
+	kind := pick(sub.mode == "client", "standard", "individual")
+	n.add("amq.ack", pick(f.command == "ACK", kind, "negative"))
 	if f.command == "NACK" {
 		n.text = "refused by the consumer"
 	}
 	n.add("amq.ack-mode", sub.mode)
-	n.add("amq.consumer", s.consumer(f.get("subscription")))
+	n.add("amq.consumer", s.consumer(given.sub))
 	n.add("amq.transaction", f.get("transaction"))
 	s.note(at, from, n)
 }
@@ -429,6 +489,7 @@ func producerOf(id string) string {
 
 // stompPlumbing are headers that belong to a frame and not to its message.
 var stompPlumbing = map[string]bool{
+	"login": true, "passcode": true, // a broker's, wherever they stand
 	"subscription": true, "ack": true, "content-length": true, "receipt": true, "transaction": true, "id": true, "message-id": true, "selector": true,
 }
 

@@ -26,6 +26,7 @@ type webSocket struct {
 	sides   [2]wsSide
 	inner   *stomp
 	rest    [2][]byte // of inner's frames
+	joined  bool      // its beginning was not captured: what it carries is guessed
 }
 
 type wsSide struct {
@@ -48,6 +49,34 @@ func newWebSocket(c *Conn, head *httpHead) protocol {
 		w.inner = newStomp(c).(*stomp)
 	}
 	return w
+}
+
+// joinWebSocket reads one whose upgrade was not captured. What was compressed
+// with what came before can not be read.
+func joinWebSocket(c *Conn) protocol {
+	return &webSocket{c: c, joined: true, deflate: true, sides: [2]wsSide{{broken: true}, {broken: true}}}
+}
+
+// detectWebSocket knows a whole frame with a JSON object, or with STOMP, in the
+// middle of a connection. Where the beginning was captured HTTP finds it.
+func detectWebSocket(b []byte, whole bool) verdict {
+	if whole {
+		return never
+	}
+	for at := range b {
+		if b[at] != 0x81 {
+			continue
+		}
+		h, need, ok := wsHeader(b[at:])
+		if !ok || need > 0 || h.length < 2 || h.length > int64(len(b)-at-h.size) {
+			continue
+		}
+		payload := unmasked(h, b[at+h.size:at+h.size+int(h.length)])
+		if utf8.Valid(payload) && (payload[0] == '{' && payload[len(payload)-1] == '}' || stompBegins(payload) == sure) {
+			return sure
+		}
+	}
+	return maybe
 }
 
 func (w *webSocket) name() string { return "WebSocket" }
@@ -159,7 +188,7 @@ func (w *webSocket) frame(from Side, at time.Time, b []byte) step {
 			bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, w.c.d.cfg.Limit)}
 	}
 	if int64(len(b)) < total {
-		return step{need: int(total), exact: true}
+		return step{need: int(total), total: int(total)}
 	}
 	payload := unmasked(h, b[h.size:total])
 	if h.op >= 8 {
@@ -217,9 +246,16 @@ func (w *webSocket) inflate(from Side, b []byte) (plain []byte, ok bool) {
 	if w.fresh[from] {
 		window = nil
 	}
-	r := flate.NewReaderDict(io.MultiReader(bytes.NewReader(b), bytes.NewReader(tail)), window)
-	plain, err := io.ReadAll(io.LimitReader(r, int64(w.c.d.cfg.Limit)+1))
-	if err != nil || len(plain) > w.c.d.cfg.Limit {
+	in := io.MultiReader(bytes.NewReader(b), bytes.NewReader(tail))
+	d := w.c.d
+	if d.flate == nil {
+		d.flate = flate.NewReader(nil)
+	}
+	if err := d.flate.(flate.Resetter).Reset(in, window); err != nil {
+		return nil, false
+	}
+	plain, err := io.ReadAll(io.LimitReader(d.flate, int64(d.cfg.Limit)+1))
+	if err != nil || len(plain) > d.cfg.Limit {
 		s.broken = true
 		return nil, false
 	}
@@ -233,6 +269,9 @@ func (w *webSocket) inflate(from Side, b []byte) (plain []byte, ok bool) {
 }
 
 func (w *webSocket) message(from Side, at time.Time, op byte, b []byte, dropped int64) {
+	if w.joined && w.inner == nil && op == 1 && stompBegins(b) == sure {
+		w.inner = newStomp(w.c).(*stomp)
+	}
 	if w.inner != nil {
 		w.stomp(from, at, b)
 		return
@@ -289,15 +328,26 @@ func (w *webSocket) control(from Side, at time.Time, op byte, b []byte) {
 	w.c.note(at, from, note{kind: "close", text: strings.TrimSpace(text)})
 }
 
-// lostFrame: what is compressed after a loss refers to what was lost.
-func (w *webSocket) lostFrame(from Side) {
+// lose: what is compressed after a loss refers to what was lost.
+func (w *webSocket) lose(from Side, n int64) int64 {
+	taken := len(w.sides[from].message) + len(w.rest[from])
 	w.sides[from] = wsSide{broken: w.deflate}
 	w.rest[from] = nil
 	if w.inner != nil {
-		w.inner.lostFrame(from)
+		w.inner.lose(from, n)
 	}
+	return int64(taken)
 }
 
-func (w *webSocket) end(from Side, at time.Time, rest []byte) {
-	w.c.cutOff(from, at, len(rest))
+func (w *webSocket) end(_ Side, _ time.Time, rest []byte) []byte { return rest }
+
+func (w *webSocket) held() int {
+	n := 0
+	for s := range w.sides {
+		n += len(w.sides[s].message) + len(w.sides[s].window) + len(w.rest[s])
+	}
+	if w.inner != nil {
+		n += w.inner.held()
+	}
+	return n
 }

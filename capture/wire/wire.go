@@ -26,6 +26,7 @@ package wire
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -37,7 +38,7 @@ const DefaultLimit = 64 << 20
 
 // Bounds of what all connections together make a Decoder hold.
 const (
-	maxBuffered    = 256 << 20 // bytes of frames that are not complete
+	maxBuffered    = 256 << 20 // bytes of frames that are not complete, and what protocols remember
 	maxConnections = 20_000
 	seenMessages   = 200_000 // message-ids remembered to tell a dispatch from a message
 )
@@ -60,10 +61,13 @@ type Decoder struct {
 	cfg      Config
 	conns    map[*Conn]struct{}
 	number   int
-	buffered int
+	buffered int   // of all connections, as Conn.held
+	most     int   // of buffered; maxBuffered but in tests
+	open     int   // of connections; maxConnections but in tests
 	clock    int64 // counts calls, to find the connection that was quiet longest
 	seen     seen
 	unnamed  unnamed
+	flate    io.ReadCloser // undoes permessage-deflate; used again for each message
 	traffic  map[string]*Traffic
 	stopped  bool                                                    // it is the capture that ends, and not the connections
 	trace    func(c *Conn, from Side, at time.Time, command *object) // tests look at every OpenWire command
@@ -79,6 +83,7 @@ func NewDecoder(cfg Config) *Decoder {
 	}
 	return &Decoder{
 		cfg: cfg, conns: map[*Conn]struct{}{}, seen: newSeen(seenMessages), unnamed: newUnnamed(), traffic: map[string]*Traffic{},
+		most: maxBuffered, open: maxConnections,
 	}
 }
 
@@ -143,6 +148,9 @@ type Conn struct {
 	proto   protocol // nil: not known yet
 	traffic *Traffic // nil with proto
 	used    int64    // Decoder.clock when data came last
+	last    time.Time
+	held    int  // bytes it makes the Decoder hold
+	aside   bool // put aside for others, see evict; read again when more comes
 	ended   bool
 }
 
@@ -157,15 +165,22 @@ type protocol interface {
 	// lost or unreadable. It returns how many bytes to drop, and whether a
 	// frame begins after them; if not, what is left is offered again with more.
 	resync(from Side, data []byte) (drop int, found bool)
-	// end is called when from will send no more.
-	end(from Side, at time.Time, rest []byte)
+	// lose is called when n bytes of from were lost or unreadable, < 0: not
+	// known how many. It forgets what they may have changed, and what it has
+	// taken of a message that is not complete, of which it returns the bytes.
+	lose(from Side, n int64) (taken int64)
+	// end is called when from will send no more. It makes of rest what it can
+	// and returns what it can not: the beginning of a frame without its end.
+	end(from Side, at time.Time, rest []byte) []byte
+	// held is about how many bytes it remembers.
+	held() int
 }
 
 // A step is what frame made of the bytes it was given.
 type step struct {
 	used  int    // bytes taken
 	need  int    // bytes there must be before frame can go on; more than it had
-	exact bool   // need is the frame's whole length
+	total int    // the length of the frame that is not complete; 0: not known
 	skip  int64  // bytes after those used that are to be dropped unread
 	bad   string // why what was used is no frame, or why no frame begins here
 	lost  bool   // no frame begins here: resync
@@ -176,8 +191,9 @@ type half struct {
 	buf     []byte
 	offset  int64 // in the stream, of buf[0]
 	need    int   // length of buf at which to read again
-	exact   bool  // need is the length of the frame that has begun
+	total   int   // the length of the frame that has begun; 0: not known
 	skip    int64 // bytes to drop as they come
+	missed  int64 // bytes that were not captured before the protocol was known
 	lost    bool  // looking for the next frame
 	ended   bool
 	bad     int64     // bytes dropped while looking
@@ -193,32 +209,81 @@ func (d *Decoder) Connect(e Endpoints) *Conn {
 	c := &Conn{Endpoints: e, d: d, number: d.number}
 	d.clock++
 	c.used = d.clock
-	d.conns[c] = struct{}{}
-	if len(d.conns) > maxConnections {
-		d.evict()
-	}
+	d.admit(c)
 	return c
 }
 
-// evict ends the connections that were quiet longest.
-func (d *Decoder) evict() {
+// admit counts a connection among those that are held.
+func (d *Decoder) admit(c *Conn) {
+	d.conns[c] = struct{}{}
+	if len(d.conns) > d.open {
+		d.evict(c)
+	}
+}
+
+// evict puts aside the connections that were quiet longest, to make room for
+// fresh.
+func (d *Decoder) evict(fresh *Conn) {
 	all := make([]*Conn, 0, len(d.conns))
 	for c := range d.conns {
-		all = append(all, c)
+		if c != fresh {
+			all = append(all, c)
+		}
 	}
 	slices.SortFunc(all, func(a, b *Conn) int { return cmp.Compare(a.used, b.used) })
-	for _, c := range all[:len(all)/10+1] {
-		c.forget()
+	for _, c := range all[:min(len(all), len(all)/10+1)] {
+		c.putAside()
 	}
+}
+
+// putAside forgets what is known of a connection. When more of it comes it is
+// read like one whose beginning was not captured.
+func (c *Conn) putAside() {
+	for s := range c.halves {
+		h := &c.halves[s]
+		c.giveAway(h, Side(s), "too many connections at once")
+		if c.proto != nil {
+			c.gapUnreadable(Side(s), c.last)
+		}
+		c.halves[s] = half{offset: h.offset, skip: h.skip, missed: h.missed, ended: h.ended}
+	}
+	c.proto, c.Whole, c.aside = nil, false, true
+	c.account()
+	delete(c.d.conns, c)
+}
+
+// giveAway drops what a side waits for.
+func (c *Conn) giveAway(h *half, from Side, why string) {
+	if c.proto == nil {
+		h.missed += int64(len(h.buf))
+		h.offset += int64(len(h.buf))
+		c.Whole = false
+	} else if !h.ended {
+		h.lose(c.last, why)
+		c.drop(h, from, h.buf, len(h.buf))
+		h.bad += c.proto.lose(from, -1)
+	}
+	h.buf, h.need, h.total = nil, 0, 0
 }
 
 // forget gives back what the connection holds. More of it is counted only.
 func (c *Conn) forget() {
 	for s := range c.halves {
-		c.hold(&c.halves[s], nil)
+		c.halves[s].buf = nil
 	}
-	c.ended = true
+	c.ended, c.proto = true, nil
+	c.account()
 	delete(c.d.conns, c)
+}
+
+// account adds what the connection holds to what all hold.
+func (c *Conn) account() {
+	n := len(c.halves[0].buf) + len(c.halves[1].buf)
+	if c.proto != nil {
+		n += c.proto.held()
+	}
+	c.d.buffered += n - c.held
+	c.held = n
 }
 
 func (c *Conn) endpoint(s Side) string {
@@ -236,12 +301,16 @@ func (c *Conn) String() string { return fmt.Sprintf("%s>%s", c.Client, c.Server)
 func (c *Conn) Data(from Side, at time.Time, b []byte) {
 	h := &c.halves[from]
 	c.d.clock++
-	c.used = c.d.clock
+	c.used, c.last = c.d.clock, at
 	if c.traffic != nil {
 		c.traffic.Bytes += int64(len(b))
 	}
 	if c.ended || len(b) == 0 {
 		return
+	}
+	if c.aside {
+		c.aside = false
+		c.d.admit(c)
 	}
 	if h.skip > 0 {
 		n := min(h.skip, int64(len(b)))
@@ -251,18 +320,15 @@ func (c *Conn) Data(from Side, at time.Time, b []byte) {
 			return
 		}
 	}
-	if len(h.buf) > 0 {
-		c.d.buffered += len(b)
+	if len(h.buf) > 0 || c.proto == nil {
 		h.buf = append(h.buf, b...)
 		b = h.buf
 	}
-	if c.proto == nil && !c.detect(from, at, b) {
-		c.hold(h, b)
-		return
+	if c.proto != nil || c.detect(from, at, false) {
+		c.read(from, at, b)
 	}
-	c.read(from, at, b)
-	if c.d.buffered > maxBuffered {
-		c.d.relieve(at)
+	c.account()
+	for c.d.buffered > c.d.most && c.d.relieve() {
 	}
 }
 
@@ -272,7 +338,7 @@ func (c *Conn) read(from Side, at time.Time, b []byte) {
 	for len(b) > 0 && len(b) >= h.need && !c.ended {
 		if h.lost {
 			drop, found := c.proto.resync(from, b)
-			b = c.drop(h, b, drop)
+			b = c.drop(h, from, b, drop)
 			if !found {
 				h.need = len(b) + len(b)/4 + 1 // not at every byte that comes
 				break
@@ -281,7 +347,7 @@ func (c *Conn) read(from Side, at time.Time, b []byte) {
 			c.gapUnreadable(from, at)
 		}
 		s := c.proto.frame(from, at, b)
-		h.need, h.exact = 0, false
+		h.need, h.total = 0, 0
 		if s.used == 0 && s.need > c.d.cfg.Limit {
 			s.lost, s.bad = true, fmt.Sprintf("a frame of %d bytes is over the limit of %d", s.need, c.d.cfg.Limit)
 		}
@@ -289,19 +355,19 @@ func (c *Conn) read(from Side, at time.Time, b []byte) {
 		case s.lost:
 			h.lose(at, s.bad)
 			if h.failed == h.offset+1 { // the frame that was found here is none
-				b = c.drop(h, b, 1)
+				b = c.drop(h, from, b, 1)
 			} else {
 				h.failed = h.offset + 1
 			}
 		case s.bad != "":
 			h.lose(at, s.bad)
-			b = c.drop(h, b, s.used)
+			b = c.drop(h, from, b, s.used)
 			h.bad += s.skip
 			c.traffic.Unreadable += s.skip
 			h.lost = false
 			c.gapUnreadable(from, at)
 		case s.used == 0:
-			h.need, h.exact = max(s.need, len(b)+1), s.exact
+			h.need, h.total = max(s.need, len(b)+1), s.total
 		default:
 			b = h.pass(b, s.used)
 		}
@@ -321,9 +387,9 @@ func (h *half) pass(b []byte, n int) []byte {
 }
 
 // drop drops n bytes that could not be read.
-func (c *Conn) drop(h *half, b []byte, n int) []byte {
-	h.bad += int64(n)
-	if c.traffic != nil {
+func (c *Conn) drop(h *half, from Side, b []byte, n int) []byte {
+	if n > 0 {
+		h.bad += int64(n) + c.proto.lose(from, int64(n))
 		c.traffic.Unreadable += int64(n)
 	}
 	return h.pass(b, n)
@@ -341,9 +407,9 @@ func (h *half) lose(at time.Time, why string) {
 func (c *Conn) hold(h *half, rest []byte) {
 	before := len(h.buf)
 	switch {
-	case len(rest) == 0:
+	case len(rest) == 0 || c.ended:
 		h.buf = h.buf[:0]
-		if cap(h.buf) > 1<<16 {
+		if cap(h.buf) > 1<<12 { // most connections are quiet most of the time
 			h.buf = nil
 		}
 	case before > 0 && &h.buf[before-1] == &rest[len(rest)-1]: // the end of buf
@@ -353,69 +419,72 @@ func (c *Conn) hold(h *half, rest []byte) {
 	default:
 		h.buf = append(h.buf[:0], rest...)
 	}
-	c.d.buffered += len(h.buf) - before
 }
 
-// relieve gives up the largest frame that is waiting for its end.
-func (d *Decoder) relieve(at time.Time) {
+// relieve gives up what the connection that holds most is waiting for. It
+// reports whether that was anything.
+func (d *Decoder) relieve() bool {
 	var most *Conn
-	var side Side
 	for c := range d.conns {
-		for s := range c.halves {
-			if most == nil || len(c.halves[s].buf) > len(most.halves[side].buf) {
-				most, side = c, Side(s)
-			}
+		if most == nil || c.held > most.held || c.held == most.held && c.number < most.number {
+			most = c
 		}
 	}
-	if most == nil {
-		return
+	if most == nil || most.held == 0 {
+		return false
 	}
-	h := &most.halves[side]
-	h.lose(at, "too much is waiting for its end")
-	most.drop(h, h.buf, len(h.buf))
-	most.hold(h, nil)
+	before := d.buffered
+	for s := range most.halves {
+		most.giveAway(&most.halves[s], Side(s), "too much is waiting for its end")
+	}
+	most.account()
+	return d.buffered < before
 }
 
 // Lost says that n bytes that from has sent were not captured; n < 0: not known
 // how many.
 func (c *Conn) Lost(from Side, at time.Time, n int64) {
-	h := &c.halves[from]
 	if c.ended {
 		return
 	}
+	h := &c.halves[from]
 	lost, inFrame := max(n, 0), int64(len(h.buf))
-	if c.traffic != nil {
+	c.last = at
+	if c.proto != nil {
 		c.traffic.Missing += lost
 	}
 	if c.proto == nil || c.quiet() {
 		c.Whole = false
-		c.hold(h, nil)
+		h.missed += lost + inFrame
 		h.offset += inFrame + lost
+		h.buf, h.need = nil, 0
+		c.account()
 		return
 	}
-	c.traffic.Unreadable += inFrame
 	skipped := min(h.skip, lost)
+	left := int64(h.total) - inFrame // of the frame that has begun
 	h.skip -= skipped
+	rest := lost - skipped
+	goesOn := n >= 0 && (rest == 0 || h.total > 0 && inFrame > 0 && rest <= left)
+	if rest > 0 || n < 0 {
+		c.traffic.Unreadable += inFrame
+		inFrame += c.proto.lose(from, n)
+	}
 	c.gap(at, from, gap{reason: c.d.lossReason(), from: at, offset: h.offset, bytes: n, unread: h.bad + inFrame, why: c.d.lossWhy()})
 	h.bad = 0
-	rest := lost - skipped
-	left := int64(h.need) - inFrame // of the frame that has begun
-	switch {
-	case n >= 0 && rest == 0:
-	case n >= 0 && h.exact && inFrame > 0 && rest <= left:
+	if rest == 0 && n >= 0 { // within a frame that is dropped anyway
+		h.offset += lost
+		return
+	}
+	h.offset += int64(len(h.buf)) + lost
+	if goesOn {
 		h.skip = left - rest
-	default:
+	} else {
 		h.skip, h.lost = 0, true
-		h.badAt, h.badFrom, h.why = at, h.offset+inFrame+lost, "no frame begins here"
+		h.badAt, h.badFrom, h.why = at, h.offset, "no frame begins here"
 	}
-	if inFrame > 0 || h.lost {
-		if l, ok := c.proto.(interface{ lostFrame(Side) }); ok {
-			l.lostFrame(from)
-		}
-	}
-	h.offset += inFrame + lost
-	h.need, h.exact = 0, false
-	c.hold(h, nil)
+	h.buf, h.need, h.total = nil, 0, 0
+	c.account()
 }
 
 // lossReason and lossWhy say what becomes of bytes that do not reach the
@@ -426,16 +495,6 @@ func (d *Decoder) lossReason() string {
 
 func (d *Decoder) lossWhy() string {
 	return pick(d.cfg.Source == "proxy", "passed on and not recorded: decoding could not keep up", "the capture does not hold these bytes")
-}
-
-// cutOff tells of the beginning of a frame whose end does not come.
-func (c *Conn) cutOff(from Side, at time.Time, n int) {
-	if n == 0 {
-		return
-	}
-	h := &c.halves[from]
-	h.lose(at, pick(c.d.stopped, "the capture", "the connection")+" ends within a frame")
-	h.bad += int64(n)
 }
 
 // quiet reports whether nothing of the connection is read.
@@ -454,23 +513,40 @@ func (c *Conn) End(from Side, at time.Time) {
 		return
 	}
 	h.ended = true
-	if c.proto == nil {
+	if c.proto == nil && !c.detect(from, at, true) && c.halves[from.other()].ended {
 		c.giveUp(at)
-	} else {
-		h.need = 0
-		if h.lost && len(h.buf) > 0 {
-			c.read(from, at, h.buf)
-		}
-		if h.lost {
-			c.drop(h, h.buf, len(h.buf))
-		} else {
-			c.proto.end(from, at, h.buf)
-		}
-		c.gapUnreadable(from, at)
+	}
+	if c.proto != nil {
+		c.finish(from, at)
 	}
 	if c.halves[from.other()].ended {
 		c.forget()
 	}
+}
+
+// finish reads what is left of a side that has ended. A frame that has no end
+// may have begun with a length that was damaged, so that others are found in
+// it.
+func (c *Conn) finish(from Side, at time.Time) {
+	h := &c.halves[from]
+	h.need = 0
+	c.read(from, at, h.buf)
+	for !h.lost && !c.ended {
+		rest := c.proto.end(from, at, h.buf)
+		if len(rest) == 0 {
+			break
+		}
+		h.offset -= int64(max(0, len(rest)-len(h.buf))) // what the protocol had taken already
+		h.lose(at, pick(c.d.stopped, "the capture", "the connection")+" ends within a frame")
+		h.need = 0
+		c.read(from, at, c.drop(h, from, rest, 1))
+	}
+	if h.lost {
+		c.drop(h, from, h.buf, len(h.buf))
+	}
+	h.buf, h.lost = nil, false
+	c.gapUnreadable(from, at)
+	c.account()
 }
 
 // Close ends the connection from both sides.
