@@ -78,3 +78,23 @@ func TestAPendingStateIsTheAnswer(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 }
+
+// TestAPhoneRingsByTheCommandThatNamesIt: a supervisor has joined the call
+// before, which rings phones too, but not this one.
+func TestAPhoneRingsByTheCommandThatNamesIt(t *testing.T) {
+	joined := strings.Replace(consultation(), "> ConsultCall#1001 3002,700\n", `> Connect#2001 T9,***
+		> Login#2001 ***,4001
+		> BargeIn#2001 3001,700
+		< T9 2001#NewInboundCall#42512#ani=42512#DialogID:700#CallType:CONFERENCE#x
+		> ConsultCall#1001 3002,700
+		`, 1)
+	got := story(t, New(Options{}), joined)
+	if !strings.Contains(got, "16 NewInboundCall by 14") {
+		t.Errorf("the second agent's phone does not ring by the consultation:\n%s", got)
+	}
+	late := strings.Replace(joined, "< T1 1001#ConsultCall#INITIATED#AssDialogID:701#3001#ani=3001|associatedDialogId=700#A B#\n", "", 1)
+	got = story(t, New(Options{}), late)
+	if !strings.Contains(got, "15 NewInboundCall by 14") {
+		t.Errorf("nor when it is told first:\n%s", got)
+	}
+}

@@ -217,11 +217,30 @@ func (f *Flow) ringing(receiver, from string, msg *decode.Message) *Exchange {
 	return nil
 }
 
+// rang returns the command that made the receiver's phone ring for a call: of
+// the call's commands the last that names the receiver's extension. Nil for
+// what is no new call, and where none does.
+func (f *Flow) rang(c *Call, receiver, name string) *Exchange {
+	a := f.Agent(receiver)
+	if a == nil || a.Extension == "" || !isNewCall(name) {
+		return nil
+	}
+	for _, x := range slices.Backward(c.commands) {
+		if f.now-x.At <= f.opts.Window && x.Outcome != Failed && x.Agent != receiver && slices.Contains(x.Numbers, a.Extension) && makesCalls(x) {
+			return x
+		}
+	}
+	return nil
+}
+
 // judge decides whether a command brought the event about, or something
 // outside: a call that comes in, a call that ends.
 func (f *Flow) judge(rec *capture.Record, msg *decode.Message, facts *Facts, d *Dialog, born bool) {
 	c, state := d.call, State(msg)
 	if facts.By != nil {
+		return
+	}
+	if facts.By = f.rang(c, facts.Conversation, msg.Name); facts.By != nil {
 		return
 	}
 	if facts.By = c.cause(facts.Conversation, d.ID, state, f.now, &f.opts); facts.By != nil {
