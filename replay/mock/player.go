@@ -65,6 +65,7 @@ type pending struct {
 	at    time.Time
 	reply *reply
 	turn  *turn
+	own   bool   // a command brought it about, and its agent has a client
 	topic string // where it goes; "": by the recording's topic
 }
 
@@ -180,56 +181,83 @@ func (p *Player) moveOn(now time.Time, t *turn) {
 	next := t.place == p.at[agent]+1
 	p.at[agent] = t.place
 	p.pending = slices.DeleteFunc(p.pending, func(e pending) bool {
-		return !next && !e.reply.own && e.turn.msg.Agent == agent
+		return !next && !e.own && e.turn.msg.Agent == agent
 	})
 	for i := range p.pending {
-		if e := &p.pending[i]; !e.reply.own && e.turn.msg.Agent == agent && e.at.After(now) {
+		if e := &p.pending[i]; !e.own && e.turn.msg.Agent == agent && e.at.After(now) {
 			e.at = now
 		}
 	}
 	p.sort()
 }
 
-// schedule puts down what follows a turn. What commands bring about keeps its
-// order for each receiver, whatever command it comes from; what nobody's
-// command does holds nothing up. What answers a command without an
+// schedule puts down what follows a turn. What answers a command without an
 // agent goes to the topic that the command names.
 func (p *Player) schedule(now time.Time, t *turn, topic string) {
-	last := map[string]time.Time{}
-	for _, e := range p.pending {
-		if e.reply.own {
-			last[e.reply.agent] = e.at
+	for _, r := range t.replies {
+		if p.trigger(r) != t {
+			continue
 		}
-	}
-	for i := range t.replies {
-		r := &t.replies[i]
-		at := now.Add(time.Duration(float64(r.after) / p.cfg.Speed))
-		if before, ok := last[r.agent]; ok && r.own && at.Before(before) {
-			at = before
-		}
-		e := pending{at: at, reply: r, turn: t}
+		e := pending{at: now.Add(time.Duration(float64(r.at-t.at) / p.cfg.Speed)), reply: r, turn: t, own: r.own && slices.Contains(r.needs, t)}
 		if t.msg.Agent == "" && flow.Bare(r.rec.To) == t.topic {
 			e.topic = topic
+		}
+		if t.steps {
+			p.order(&e)
 		}
 		p.pending = append(p.pending, e)
 	}
 	p.sort()
 }
 
+// trigger returns the command that an event follows: of those that brought it
+// about the last whose agent has a client, else the receiver's own.
+func (p *Player) trigger(r *reply) *turn {
+	for _, t := range slices.Backward(r.needs) {
+		if t.msg.Agent == "" || p.at[t.msg.Agent] >= 0 {
+			return t
+		}
+	}
+	return r.last
+}
+
+// order keeps the recording's order of what one agent is told. What a command
+// brought about comes when it comes, and the next after it; what nobody's
+// command did holds nothing up, and comes with the first that it came before.
+func (p *Player) order(e *pending) {
+	for i := range p.pending {
+		before := &p.pending[i]
+		if before.reply.agent != e.reply.agent || before.reply.rec.Seq > e.reply.rec.Seq {
+			continue
+		}
+		switch {
+		case before.own && e.at.Before(before.at):
+			e.at = before.at
+		case !before.own && e.own && before.at.After(e.at):
+			before.at = e.at
+		}
+	}
+}
+
 func (p *Player) sort() {
-	slices.SortStableFunc(p.pending, func(a, b pending) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(p.pending, func(a, b pending) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.reply.rec.Seq, b.reply.rec.Seq))
+	})
 }
 
 // Advance returns what has become due, in the order in which it is to be sent.
 func (p *Player) Advance(now time.Time) (due []Event) {
 	n := 0
-	for n < len(p.pending) && !p.pending[n].at.After(now) {
-		if e, ok := p.event(&p.pending[n]); ok {
+	for ; n < len(p.pending) && !p.pending[n].at.After(now); n++ {
+		next := &p.pending[n]
+		if p.trigger(next.reply) != next.turn && !next.own {
+			continue // whose command brings it about has a client by now
+		}
+		if e, ok := p.event(next); ok {
 			due = append(due, e)
 		} else {
 			p.counts.Withheld++
 		}
-		n++
 	}
 	p.pending = slices.Delete(p.pending, 0, n)
 	p.counts.Events += len(due)

@@ -1,7 +1,6 @@
 package mock_test
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -246,15 +245,45 @@ func TestMaskedEventsAreLeftOut(t *testing.T) {
 // TestShiftAgainstItsRecording lets the simulated agents work their shift with
 // a GC that is only a recording of another such shift: five agents, calls,
 // consultation, transfer, conference, hold, barge-in and silent monitoring.
-func TestShiftAgainstItsRecording(t *testing.T) {
-	for seed := range uint64(20) {
+func TestShiftAgainstItsRecording(t *testing.T) { playShifts(t, 20, 0) }
+
+// TestShiftOfSlowClients is the same with clients that are busy: in what order
+// two of them come is another thing in the recording than in the play.
+func TestShiftOfSlowClients(t *testing.T) { playShifts(t, 200, 80*time.Millisecond) }
+
+// playShifts records a shift of clients who are slow by up to most, and plays
+// it to them.
+func playShifts(t *testing.T, seeds uint64, most time.Duration) {
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { playShift(t, seed) })
+			synctest.Test(t, func(t *testing.T) {
+				shift, records := recordShift(t, seed, most)
+				playShift(t, records, shift, 1000*seed+500, most)
+			})
 		})
 	}
 }
 
-func playShift(t *testing.T, seed uint64) {
+// TestOneClientAlone: the recording plays all the others, with the calls that
+// they make to this one.
+func TestOneClientAlone(t *testing.T) {
+	for seed := range uint64(10) {
+		for i := range 5 {
+			t.Run(fmt.Sprint(seed, " ", i), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					shift, records := recordShift(t, seed, 80*time.Millisecond)
+					shift.Scripts = shift.Scripts[i : i+1]
+					playShift(t, records, shift, seed, 80*time.Millisecond)
+				})
+			})
+		}
+	}
+}
+
+// recordShift lets agents who are slow by up to most work their shift with a
+// simulated GC.
+func recordShift(t *testing.T, seed uint64, most time.Duration) (gcsim.Scenario, []capture.Record) {
+	t.Helper()
 	site := gcsim.NewSite(5)
 	cfg := gcsim.Config{Site: site, Seed: seed, DelayMin: time.Millisecond, DelayMax: 50 * time.Millisecond, Camp: 5 * time.Second}
 	shift, err := gcsim.Shift(site)
@@ -262,28 +291,40 @@ func playShift(t *testing.T, seed uint64) {
 		t.Fatal(err)
 	}
 	b := newBus()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	gc, err := gcsim.Serve(ctx, b.dial(), "", cfg, nil)
+	gc, err := gcsim.Serve(t.Context(), b.dial(), "", cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	work := func(b *bus) error {
-		return gcsim.RunScenario(ctx, func() (capture.Link, error) { return b.dial(), nil }, shift)
-	}
-	if err := work(b); err != nil {
+	if err := work(t, b, shift, 1000*seed, most); err != nil {
 		t.Fatal(err)
 	}
 	if err := gc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	script, err := mock.ReadScript(seq(b.session()))
+	return shift, b.session()
+}
+
+// work lets agents work over links that are slow by up to most.
+func work(t *testing.T, b *bus, sc gcsim.Scenario, seed uint64, most time.Duration) error {
+	return gcsim.RunScenario(t.Context(), func() (capture.Link, error) {
+		if most == 0 {
+			return b.dial(), nil
+		}
+		seed++
+		return slow(b.dial(), seed, most), nil
+	}, sc)
+}
+
+// playShift lets agents work with a recording, which must have an answer to
+// every command.
+func playShift(t *testing.T, records []capture.Record, sc gcsim.Scenario, seed uint64, most time.Duration) {
+	t.Helper()
+	script, err := mock.ReadScript(seq(records))
 	if err != nil {
 		t.Fatal(err)
 	}
-
-	again := newBus()
-	server, err := mock.Serve(ctx, again.dial(), mock.NewPlayer(script, mock.Config{}), mock.ServeOptions{Queue: gcsim.DefaultQueue,
+	b := newBus()
+	server, err := mock.Serve(t.Context(), b.dial(), mock.NewPlayer(script, mock.Config{}), mock.ServeOptions{Queue: gcsim.DefaultQueue,
 		Answer: func(rec capture.Record, m mock.Match) []capture.Outgoing {
 			if m.Seq == 0 {
 				t.Errorf("%s: %s", rec.Type(), m.Why)
@@ -293,7 +334,7 @@ func playShift(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := work(again); err != nil {
+	if err := work(t, b, sc, seed, most); err != nil {
 		t.Error(err)
 	}
 	if err := server.Close(); err != nil {
@@ -302,10 +343,52 @@ func playShift(t *testing.T, seed uint64) {
 	if c := server.Counts(); c.Commands == 0 || c.Matched != c.Commands {
 		t.Errorf("%+v", c)
 	}
-	for _, rec := range again.session() {
+	for _, rec := range b.session() {
 		msg := flow.Decode(&rec, decode.Options{})
 		if rec.Direction == capture.Event && len(msg.Findings) > 0 {
 			t.Errorf("%s: %v", rec.Body, msg.Findings)
 		}
 	}
+}
+
+// TestStatesComeWithTheirCall: a consulted agent is RESERVED when the call
+// rings there, READY once the other one has ended it, and its supervisor is
+// told of both then, however long the clients take.
+func TestStatesComeWithTheirCall(t *testing.T) {
+	state := func(topic, receiver, subject, state string) string {
+		return fmt.Sprintf("< %s %s#State#%s#0#x##y#A B#%s#3%s##A B#ab", topic, receiver, state, subject, subject[1:])
+	}
+	s := newStage(t, `
+		0s > Connect#2001 T9,***
+		0s > Login#2001 ***,3901
+		0s `+state("T9", "2001", "2001", "NOT_READY")+`
+		0s > Connect#1001 T1,***
+		0s > Login#1001 ***,3001
+		0s `+state("T1", "1001", "1001", "TALKING")+`
+		0s > Connect#1002 T2,***
+		0s > Login#1002 ***,3002
+		0s `+state("T2", "1002", "1002", "READY")+`
+		1s > MakeCall#1001 3002
+		1100ms `+state("T9", "2001", "1002", "RESERVED")+`
+		1100ms `+state("T2", "1002", "1002", "RESERVED")+`
+		1100ms < T2 1002#NewInboundCall#3001#ani=3001#DialogID:700#CallType:OTHER_IN#x
+		1200ms < T1 1001#InboundCall#INITIATED#DialogID:700#3001#ani=3001#x#CallType:OUT#ParticipantsCount:0#participants:
+		2s > AnswerCall#1002 700
+		2100ms < T2 1002#InboundCall#ACTIVE#DialogID:700#3001#ani=3001#x#CallType:OTHER_IN#ParticipantsCount:0#participants:
+		2200ms < T1 1001#InboundCall#ACTIVE#DialogID:700#3001#ani=3001#x#CallType:OUT#ParticipantsCount:0#participants:
+		9s > ReleaseCall#1001 700
+		9100ms < T2 1002#InboundCall#DROPPED#DialogID:700#3001#ani=3001#x#CallType:OTHER_IN#ParticipantsCount:0#participants:
+		9100ms `+state("T2", "1002", "1002", "READY")+`
+		9200ms `+state("T9", "2001", "1002", "READY"))
+	for i, agent := range []string{"2001", "1001", "1002"} {
+		s.send(fmt.Sprintf("Connect#%s D%d,pw", agent, i))
+		s.send("Login#" + agent + " pw,3" + agent[1:])
+	}
+	s.after(time.Minute, "D0 2001#State#NOT_READY", "D1 1001#State#TALKING", "D2 1002#State#READY")
+	s.send("MakeCall#1001 3002")
+	s.after(time.Second, "D0 2001#State#RESERVED", "D2 1002#State#RESERVED", "D2 1002#NewInboundCall", "D1 1001#InboundCall#INITIATED")
+	s.send("AnswerCall#1002 30000001")
+	s.after(time.Minute, "D2 1002#InboundCall#ACTIVE", "D1 1001#InboundCall#ACTIVE")
+	s.send("ReleaseCall#1001 30000001")
+	s.after(time.Minute, "D2 1002#InboundCall#DROPPED", "D2 1002#State#READY", "D0 2001#State#READY")
 }
