@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,6 +44,13 @@ func oldStore(t testing.TB, version int, n int64) string {
 	for seq := int64(1); seq <= n; seq++ {
 		exec(`INSERT INTO records (id, captured_at, mono, direction, source, via, conn, "from", "to", original_to, reply_to, message_id, correlation_id, body_kind, body, truncated)
 			VALUES (?,?,0,2,0,0,0,0,1,0,0,'','',1,?,0)`, key(1, seq), noon.UnixNano(), fmt.Appendf(nil, "1001#State#READY#%d", seq))
+	}
+	held, err := mustLock(path, 1) // it was recorded into here
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := held.release(); err != nil {
+		t.Fatal(err)
 	}
 	return path
 }
@@ -111,7 +119,7 @@ func versionOf(t testing.TB, path string) (version int) {
 func TestOlderSessionFileIsNotTouched(t *testing.T) {
 	for version := 1; version < len(migrationFiles()); version++ {
 		path := oldStore(t, version, 3)
-		if err := withoutLog(t.Context(), path); err != nil {
+		if err := errors.Join(withoutLog(t.Context(), path), os.Remove(lockPath(path, 1))); err != nil {
 			t.Fatal(err)
 		}
 		before, err := os.ReadFile(path)

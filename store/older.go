@@ -9,10 +9,10 @@ import (
 )
 
 // readOlder gets at a file of an older schema that was opened for reading. A
-// store that is worked with, which is one with a write-ahead log, is brought up
-// to date where it lies, as the next recording would. A file that was handed on
-// may be evidence and is not touched, nor what this user cannot write to: they
-// are read through a copy that is brought up to date, and removed by Close.
+// store that is worked with is brought up to date where it lies, as the next
+// recording would do it. A file that was handed on may be evidence and is not
+// touched, nor what this user cannot write to: they are read through a copy that
+// is brought up to date, and removed by Close.
 func (s *Store) readOlder(ctx context.Context) error {
 	live, err := s.someoneRecords(ctx)
 	if err != nil {
@@ -21,7 +21,7 @@ func (s *Store) readOlder(ctx context.Context) error {
 	if live {
 		return errForeign("is of an older schema and is being recorded into by an older gctap: end that recording, or use that gctap")
 	}
-	working, err := hasLog(s.path)
+	working, err := worked(s.path)
 	if err != nil {
 		return err
 	}
@@ -56,9 +56,13 @@ func (s *Store) someoneRecords(ctx context.Context) (bool, error) {
 	return false, rows.Err()
 }
 
-// hasLog reports whether the head of a file says that it is used with a
-// write-ahead log. An exported session file is not.
-func hasLog(path string) (bool, error) {
+// worked reports whether a file is a store that somebody records into: it has
+// the lock file of a writer beside it, and its head says that it is used with a
+// write-ahead log. An exported session file has neither.
+func worked(path string) (bool, error) {
+	if !exists(lockPath(path, 1)) {
+		return false, nil
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err

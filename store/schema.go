@@ -180,12 +180,21 @@ func makeSchema(version int) (map[string]string, error) {
 	return readSchema(ctx, conn, 1000)
 }
 
+// ownTables are SQLite's own, as it writes them down; ANALYZE makes those of
+// statistics.
+var ownTables = map[string]string{
+	"table sqlite_sequence": "CREATE TABLE sqlite_sequence(name,seq)",
+	"table sqlite_stat1":    "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
+	"table sqlite_stat4":    "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
+}
+
 // readSchema returns the texts of a file's tables, indexes, triggers and views
-// by their kind and name. SQLite's own are left out; more than limit are not
-// read.
+// by their kind and name. SQLite's own are left out, but only where they are
+// what SQLite makes them: anything else may go by their names, or be there
+// twice. More than limit are not read.
 func readSchema(ctx context.Context, conn *sql.Conn, limit int) (map[string]string, error) {
 	rows, err := conn.QueryContext(ctx, `SELECT type, name, coalesce(sql, '') FROM sqlite_master
-		WHERE name NOT IN ('sqlite_sequence', 'sqlite_stat1', 'sqlite_stat4') AND name NOT LIKE 'sqlite\_autoindex\_%' ESCAPE '\' LIMIT ?`, limit)
+		WHERE NOT (type = 'index' AND sql IS NULL AND name LIKE 'sqlite\_autoindex\_%' ESCAPE '\') LIMIT ?`, limit+len(ownTables))
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +205,14 @@ func readSchema(ctx context.Context, conn *sql.Conn, limit int) (map[string]stri
 		if err := rows.Scan(&kind, &name, &text); err != nil {
 			return nil, err
 		}
-		schema[kind+" "+name] = text
+		key := kind + " " + name
+		if own := ownTables[key]; own != "" && own == text {
+			continue
+		}
+		if _, twice := schema[key]; twice {
+			key += " (again)"
+		}
+		schema[key] = text
 	}
 	return schema, rows.Err()
 }
