@@ -1,7 +1,9 @@
 package replay
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"maps"
 	"strings"
 
@@ -41,6 +43,22 @@ func (m *Mapping) Set(arg string) error {
 		return fmt.Errorf("map %q: there is no kind %q, only agent, ext and dest", arg, kind)
 	}
 	return nil
+}
+
+// Read takes in lines as Set takes them. Blank lines and lines that begin with
+// # are skipped. An error names the line.
+func (m *Mapping) Read(r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := m.Set(line); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+	}
+	return lines.Err()
 }
 
 // clone returns a copy that may be added to.

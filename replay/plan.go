@@ -32,6 +32,10 @@ type Plan struct {
 	Unsent        []Unsent            // commands that no broker carries
 	Span          time.Duration       // from the first command to the last record
 	Gaps          int                 // gap rows of the recording
+	LeftOut       int                 // commands of the recording that the slice leaves out
+
+	slice bool
+	out   map[int64]bool // records that the slice leaves out or cannot bring about
 }
 
 // A Step is one command and when to send it.
@@ -45,9 +49,17 @@ type Step struct {
 	Causes       []Cause
 	Follows      int // the last step before it, of another conversation, that acts on the same call; -1: none
 	Uses         []flow.Use
-	Secret       bool     // a masked password is to be filled in
-	Masked       []string // other fields that are masked: they cannot be sent
-	Blocked      string   // why it cannot be sent; its conversation ends there
+	Outside      []Outside // ids among Uses that no GC will give in this replay
+	Secret       bool      // a masked password is to be filled in
+	Masked       []string  // other fields that are masked: they cannot be sent
+	Blocked      string    // why it cannot be sent; its conversation ends there
+}
+
+// Outside is an id that a step uses and that was born where the slice does not
+// reach.
+type Outside struct {
+	flow.Use
+	Born int64 // seq of the event that told it first
 }
 
 // Unsent is a command that cannot be replayed over a broker.
@@ -107,19 +119,41 @@ type Stimulus struct {
 type PlanOptions struct {
 	Decode decode.Options
 	Flow   flow.Options
-	Keep   func(*capture.Record, *decode.Message) bool // commands to play; nil: all
+	// Keep accepts the commands of a slice; nil: all are played. It is asked
+	// about the events too that tell of a call from outside: one that it does
+	// not accept is left out unless an accepted command needs it.
+	Keep func(*capture.Record, *decode.Message) bool
 }
 
-// BuildPlan works out the plan of a recording. It reads the records once.
+// BuildPlan works out the plan of a recording. It reads the records once, those
+// of a slice a few times.
 func BuildPlan(records iter.Seq2[capture.Record, error], opts PlanOptions) (*Plan, error) {
-	b := newPlanner(opts)
+	var without map[int64]bool
+	for {
+		b := newPlanner(opts)
+		b.without = without
+		if err := b.read(records); err != nil {
+			return nil, err
+		}
+		if !b.plan.slice {
+			return b.finish(), nil
+		}
+		more := b.unneeded()
+		if len(more) == len(without) {
+			return b.finish(), nil
+		}
+		without = more
+	}
+}
+
+func (b *planner) read(records iter.Seq2[capture.Record, error]) error {
 	for rec, err := range records {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		b.observe(&rec)
 	}
-	return b.finish(), nil
+	return nil
 }
 
 // planner builds a Plan, record by record.
@@ -134,6 +168,13 @@ type planner struct {
 	triggers []*flow.Stimulus            // of plan.Stimuli: flow goes on filling them in
 	named    map[*[]string]map[string]bool
 	acted    map[string]int         // by dialog: the last step that acts on its call
+	asked    map[int64]bool         // by seq of an event that tells of a stimulus: whether the slice accepts it
+	without  map[int64]bool         // events that the slice does without, by seq
+	latest   map[string]int64       // by dialog: the last command that acted on its call, by seq
+	heralds  map[int64]int64        // by seq of a state that nobody asked for: the event it comes with
+	owns     map[string]told        // by agent and state: when the agent was told
+	copies   map[string][]told      // and when others were
+	outside  map[string]int64       // by id that the slice does not bring about: the event that told it first
 	unborn   map[int]*flow.Exchange // by step: it uses an id that no event told
 	start    time.Duration          // of the first command
 	started  bool
@@ -152,14 +193,19 @@ type convPlan struct {
 	stimuli  []Cause // since the previous command
 	since    []Cause // events worth waiting for since then
 	last     time.Duration
+	happened time.Duration // the last command, or event of a call
+	states   []told        // own ones that nobody asked for, since the last event of a call
+	beyond   bool          // a slice does not bring about what happened last
 }
 
 func newPlanner(opts PlanOptions) *planner {
 	return &planner{
-		opts: opts, flow: flow.New(opts.Flow), plan: &Plan{Births: map[flow.Key]string{}},
+		opts: opts, flow: flow.New(opts.Flow),
+		plan:  &Plan{Births: map[flow.Key]string{}, slice: opts.Keep != nil, out: map[int64]bool{}},
 		convs: map[string]*convPlan{}, births: map[string]map[string]Cause{}, services: map[string]Cause{},
 		named: map[*[]string]map[string]bool{}, unborn: map[int]*flow.Exchange{},
-		acted: map[string]int{},
+		acted: map[string]int{}, outside: map[string]int64{}, asked: map[int64]bool{},
+		latest: map[string]int64{}, heralds: map[int64]int64{}, owns: map[string]told{}, copies: map[string][]told{},
 	}
 }
 
@@ -193,6 +239,9 @@ func (b *planner) observe(rec *capture.Record) {
 
 // event notes what later commands may have to wait for.
 func (b *planner) event(rec *capture.Record, msg *decode.Message, facts *flow.Facts) {
+	if b.beyond(rec, msg, facts) {
+		return
+	}
 	c := b.conv(facts.Conversation)
 	cause := Cause{Seq: rec.Seq, Conversation: facts.Conversation, Event: eventOf(msg, facts), Stimulus: -1}
 	c.counts[cause.Event]++
@@ -207,10 +256,13 @@ func (b *planner) event(rec *capture.Record, msg *decode.Message, facts *flow.Fa
 			b.services[topic] = cause
 		}
 	}
+	own := facts.Subject == facts.Conversation
+	if flow.IsList(msg.Name) && own && facts.Exchange != nil {
+		c.since, c.last = append(c.since, cause), facts.At // no command waits for it, but the end does
+	}
 	if flow.IsList(msg.Name) || msg.Name == "System" || msg.Name == "Destination" {
 		return
 	}
-	own := facts.Subject == facts.Conversation
 	switch {
 	case msg.Name == "State" && own:
 		c.state = &cause
@@ -293,7 +345,12 @@ func (b *planner) command(rec *capture.Record, msg *decode.Message, facts *flow.
 		b.plan.Unsent = append(b.plan.Unsent, Unsent{rec.Seq, reason})
 		return
 	}
+	b.acts(rec.Seq, facts.Call)
 	if b.opts.Keep != nil && !b.opts.Keep(rec, msg) {
+		b.plan.LeftOut++
+		b.plan.out[rec.Seq] = true
+		c := b.conv(facts.Conversation)
+		c.beyond, c.happened, c.states = true, facts.At, nil
 		return
 	}
 	if !b.started {
@@ -316,13 +373,16 @@ func (b *planner) command(rec *capture.Record, msg *decode.Message, facts *flow.
 		}
 	}
 	for _, use := range step.Uses {
-		if b.births[use.Value] == nil {
+		if born, ok := b.outside[use.Value]; ok {
+			step.Outside = append(step.Outside, Outside{use, born})
+			b.plan.out[rec.Seq] = true // it cannot be sent
+		} else if b.births[use.Value] == nil {
 			b.unborn[len(b.plan.Steps)] = facts.Opened
 		}
 	}
 	c.steps = append(c.steps, len(b.plan.Steps))
 	c.previous, c.answer, c.stimuli, c.since = rec.Seq, nil, nil, nil
-	c.last = facts.At
+	c.last, c.beyond, c.happened, c.states = facts.At, false, facts.At, nil
 	b.plan.Steps = append(b.plan.Steps, step)
 	b.name(rec, &step)
 }

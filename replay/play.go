@@ -54,6 +54,10 @@ type PlayOptions struct {
 	Rate        float64  // commands a second at most, evenly; what is due earlier waits its turn. 0: no limit
 	Decode      decode.Options
 	Control     *Control // steers the replay; nil: nobody does
+	// Linger is how long nothing must have come before the replay ends, once all
+	// is played: GC may have more to say than anybody waits for. It is not
+	// waited for more than four times as long.
+	Linger time.Duration
 
 	// Stimulate brings a stimulus about when it is due; nil: nobody does. It
 	// must not wait for what follows from it.
@@ -124,6 +128,9 @@ func Play(ctx context.Context, link capture.Link, plan *Plan, opts PlayOptions) 
 		return p.result, err
 	}
 	err = p.run(ctx)
+	if err == nil {
+		err = p.linger(ctx)
+	}
 	if err == nil {
 		err = link.Sync(ctx) // nobody answers some commands; they have to be out before the link is closed
 	}
@@ -311,6 +318,32 @@ func (p *player) goOn(ctx context.Context) error {
 	return nil
 }
 
+// linger takes in what comes until nothing has come for a while.
+func (p *player) linger(ctx context.Context) error {
+	if p.opts.Linger <= 0 {
+		return nil
+	}
+	latest := time.NewTimer(4 * p.opts.Linger)
+	defer latest.Stop()
+	for {
+		quiet := time.NewTimer(p.opts.Linger)
+		select {
+		case <-p.wake:
+			quiet.Stop()
+			p.drain()
+			continue
+		case <-quiet.C:
+			return nil
+		case <-latest.C:
+			return nil
+		case <-ctx.Done():
+			return nil // all has been played
+		case <-p.link.Done():
+			return p.lost()
+		}
+	}
+}
+
 // over closes the books.
 func (p *player) over(began time.Time) {
 	p.watch.run()
@@ -351,9 +384,13 @@ func (p *player) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-p.link.Done():
-		return fmt.Errorf("replay: connection lost: %w", cmpErr(p.link.Err(), errors.New("the link was closed")))
+		return p.lost()
 	}
 	return nil
+}
+
+func (p *player) lost() error {
+	return fmt.Errorf("replay: connection lost: %w", cmpErr(p.link.Err(), errors.New("the link was closed")))
 }
 
 // sleep returns how long there is nothing to do, unless something comes.

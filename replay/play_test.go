@@ -478,3 +478,18 @@ func TestMappingRefusesNonsense(t *testing.T) {
 		}
 	}
 }
+
+// TestPlayLingers: what nobody waits for is received all the same, if it comes
+// soon after the end.
+func TestPlayLingers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gc := newFakeGC(func(string, string) []reply {
+			return []reply{{100 * time.Millisecond, "gctap.replay.t.1", state("READY")}, {300 * time.Millisecond, "gctap.replay.t.1", state("WORK")}}
+		})
+		p := plan(t, "0s > Connect#1001 T1,***\n0s > Beat#T1")
+		result, _ := replayOf(t, p, gc, PlayOptions{Linger: 250 * time.Millisecond})
+		if result.Received != 4 || result.Took != 0 {
+			t.Errorf("result %+v", result)
+		}
+	})
+}

@@ -33,12 +33,24 @@ func (c Cause) String() string {
 	}
 }
 
+// String names a command as people point at it.
+func (s *Step) String() string {
+	text := fmt.Sprintf("#%d %s of %s", s.Record.Seq, s.Name, s.Conversation)
+	for _, use := range s.Uses {
+		text += fmt.Sprintf(" %s=%s", use.Path, use.Value)
+	}
+	return text
+}
+
 // WriteText writes the plan for people: every command with its time and
 // causes, the graph of ids, the stimuli, and how long a replay takes.
 func (p *Plan) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plan: %d commands in %d conversations, %d stimuli, %s at speed 1\n",
 		len(p.Steps), len(p.Conversations), len(p.Stimuli), p.Span.Round(time.Millisecond))
+	if p.LeftOut > 0 {
+		fmt.Fprintf(&b, "left out   %d commands\n", p.LeftOut)
+	}
 	for i := range p.Steps {
 		p.Steps[i].write(&b)
 	}
@@ -63,6 +75,9 @@ func (s *Step) write(b *strings.Builder) {
 		fmt.Fprintf(b, " NOT SENT: %s", s.Blocked)
 	}
 	b.WriteByte('\n')
+	for _, o := range s.Outside {
+		fmt.Fprintf(b, "%21s UNMAPPED: %s %s is born in #%d, which the slice does not bring about\n", "", o.Path, o.Value, o.Born)
+	}
 	for _, c := range s.Causes {
 		fmt.Fprintf(b, "%21s after %s\n", "", c)
 	}
@@ -135,6 +150,12 @@ type stepJSON struct {
 	Uses         []useJSON   `json:"uses"`
 	Password     bool        `json:"password"`
 	Blocked      string      `json:"blocked,omitempty"`
+	Unmapped     []bornJSON  `json:"unmapped,omitempty"` // of uses: the slice does not bring them about
+}
+
+type bornJSON struct {
+	useJSON
+	Born int64 `json:"born"` // seq
 }
 
 type causeJSON struct {
@@ -172,6 +193,9 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 		}
 		for _, u := range s.Uses {
 			j.Uses = append(j.Uses, useJSON{u.Path, u.Value})
+		}
+		for _, o := range s.Outside {
+			j.Unmapped = append(j.Unmapped, bornJSON{useJSON{o.Path, o.Value}, o.Born})
 		}
 		if err := out.Encode(j); err != nil {
 			return err

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"gctap/capture"
 	"gctap/decode/flow"
 	"gctap/replay"
 	"gctap/replay/diff"
@@ -157,13 +159,14 @@ func diffSessions(ctx context.Context, a *app, left, right string, f diffFlags) 
 		return err
 	}
 	defer r.Close()
-	_, err = compareSessions(ctx, a, l, ls, r, rs, f)
+	_, err = compareSessions(ctx, a, l, ls, r, rs, f, nil)
 	return err
 }
 
 // compareSessions compares two sessions, prints the report and ends with the
 // verdict's status. The report is there whenever the comparison came about.
-func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Session, r *store.Store, rs store.Session, f diffFlags) (*diff.Report, error) {
+// Of the left one, only what covers accepts counts; nil: everything.
+func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Session, r *store.Store, rs store.Session, f diffFlags, covers func(*capture.Record) bool) (*diff.Report, error) {
 	opts, err := f.options()
 	if err != nil {
 		return nil, err
@@ -187,7 +190,7 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 			return left.Holds(seq)
 		}
 	}
-	found, err := diff.Compare(left.Records(ctx), right.Records(ctx), opts)
+	found, err := diff.Compare(covered(left.Records(ctx), covers), right.Records(ctx), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -214,6 +217,20 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 		return found, incomplete
 	}
 	return found, nil
+}
+
+// covered yields the records that covers accepts.
+func covered(records iter.Seq2[capture.Record, error], covers func(*capture.Record) bool) iter.Seq2[capture.Record, error] {
+	if covers == nil {
+		return records
+	}
+	return func(yield func(capture.Record, error) bool) {
+		for rec, err := range records {
+			if (err != nil || covers(&rec)) && !yield(rec, err) {
+				return
+			}
+		}
+	}
 }
 
 // sliced says in a report what was selected of a session.

@@ -22,6 +22,7 @@ type receiptJSON struct {
 	Sync      replay.Sync `json:"sync"`
 	Speed     string      `json:"speed"`
 	Stimulus  string      `json:"stimulus"`
+	Filter    string      `json:"filter,omitempty"` // the slice that was played
 	Commands  int         `json:"commands"`
 	Sent      int         `json:"sent"`
 	Received  int         `json:"received"`
@@ -67,7 +68,7 @@ func (r *replaying) receipt(ctx context.Context, result *replay.Result, db *stor
 	}
 	out := receiptJSON{
 		Program: "gctap " + version, Recording: recording, Replay: played, Plan: hex.EncodeToString(plan.Sum(nil)),
-		Sync: r.opts.Sync, Speed: r.flags.speed, Stimulus: r.flags.stimulus, Commands: len(r.plan.Steps), Sent: result.Sent,
+		Sync: r.opts.Sync, Speed: r.flags.speed, Stimulus: r.flags.stimulus, Filter: r.flags.filter, Commands: len(r.plan.Steps), Sent: result.Sent,
 		Received: result.Received, Skipped: result.Skipped, Stopped: len(result.Stopped), Missed: len(result.Missed),
 		Complete: result.Complete() && r.plan.Gaps == 0, Seconds: result.Took.Seconds(),
 	}

@@ -24,6 +24,9 @@ import (
 	"gctap/store"
 )
 
+// linger is how long GC must be silent before a replay ends.
+const linger = 250 * time.Millisecond
+
 type replayFlags struct {
 	broker      brokerFlags
 	to          string
@@ -33,6 +36,8 @@ type replayFlags struct {
 	speed       string
 	timeout     time.Duration
 	maps        []string
+	mapFile     string
+	filter      string
 	credentials string
 	stimulus    string
 	onUnmapped  string
@@ -45,6 +50,9 @@ type replayFlags struct {
 	noSource    bool
 	diff        bool
 	skipIdle    time.Duration
+	rate        float64
+	step        bool
+	breakAt     string
 	receipt     string
 	diffFlags   diffFlags
 }
@@ -63,14 +71,24 @@ are at work, unless told so. Passwords are filled in from --credentials, a file 
 agent,password[,extension] (a password with a comma in quotes), or asked for on a
 terminal; they are kept nowhere.
 
+--filter plays a slice: the commands that it accepts, and of the calls from outside those
+that they need or that it accepts too. What the slice cannot bring about is neither
+waited for nor compared; --dry-run names the ids that are born outside of it.
+
 --sync   clock: at the recorded times; cause: once the events that a command followed
          have come; both: not before either
+--rate   commands a second at most; what is due earlier queues, and the schedule stays
+--step, --break  stand before each command, or before those that a filter accepts. While
+         the replay stands, time stands still for it: what is due comes as much later,
+         and no event runs out of its --timeout. What GC sends is kept all the same.
+         Keys: space pauses and goes on, s or Enter sends one command, c goes on, q stops;
+         keys are read from standard input where that is no terminal
 --stimulus  what happened outside (a customer calls): none waits for it, and stops the
          conversation that needs it; sim asks a simulated GC on the same broker
 
 Exit status: 0 all was sent and every awaited event came, 3 otherwise; with --diff that
 of diff.`,
-		Example: "  gctap replay incident --to stomp://lab:61613 --credentials agents.csv --diff\n  gctap replay incident --dry-run",
+		Example: "  gctap replay incident --to stomp://lab:61613 --credentials agents.csv --diff\n  gctap replay incident --dry-run\n  gctap replay incident --to stomp://lab:61613 --filter 'agent in [\"1001\", \"1002\"]' --break 'name == \"AnswerCall\"'",
 		Args:    oneSession,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return replaySession(cmd.Context(), a, args[0], &f)
@@ -90,10 +108,15 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.speed, "speed", "1", "0.1 to 1000, or max")
 	flags.DurationVar(&f.timeout, "timeout", replay.DefaultTimeout, "how long a command waits for an event")
 	flags.StringArrayVar(&f.maps, "map", nil, "another name: agent:1001=2001, ext:3001=4001, dest:A=B")
+	flags.StringVar(&f.mapFile, "map-file", "", "file with a --map a line; lines that begin with # say nothing")
+	flags.StringVar(&f.filter, "filter", "", "play only the commands that this expression accepts, as agent == \"1001\"")
 	flags.StringVar(&f.credentials, "credentials", "", "file of agent,password[,extension] lines")
 	flags.StringVar(&f.stimulus, "stimulus", "none", "none or sim")
 	flags.StringVar(&f.onUnmapped, "on-unmapped", string(replay.StopConversation), "what to do when an id is not known: stop its conversation, skip the command, fail")
 	flags.DurationVar(&f.skipIdle, "skip-idle", 0, "shorten stretches in which nothing is due to this")
+	flags.Float64Var(&f.rate, "rate", 0, "commands a second at most (default: no limit)")
+	flags.BoolVar(&f.step, "step", false, "send a command for each key that is typed")
+	flags.StringVar(&f.breakAt, "break", "", "stand before each command that this filter accepts, as name == \"AnswerCall\", until a key is typed")
 	flags.StringVar(&f.receipt, "receipt", "", "write what was played, and with --diff the verdict, to this file as JSON")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
 	flags.BoolVar(&f.json, "json", false, "with --dry-run: one object a line")
@@ -117,7 +140,10 @@ func oneSession(cmd *cobra.Command, args []string) error {
 func (f *replayFlags) options() (replay.PlayOptions, error) {
 	opts := replay.PlayOptions{
 		Run: strings.ToLower(rand.Text()[:8]), Sync: replay.Sync(f.sync), Timeout: f.timeout, Queue: f.queue,
-		OnUnmapped: replay.Unmapped(f.onUnmapped),
+		OnUnmapped: replay.Unmapped(f.onUnmapped), Rate: f.rate, Linger: linger,
+	}
+	if !(f.rate >= 0 && f.rate <= 1e6) {
+		return opts, usagef("--rate %v: it is commands a second, up to a million; 0 is no limit", f.rate)
 	}
 	switch opts.Sync {
 	case replay.SyncClock, replay.SyncCause, replay.SyncBoth:
@@ -135,14 +161,32 @@ func (f *replayFlags) options() (replay.PlayOptions, error) {
 	if f.to == "" && !f.dryRun {
 		return opts, usagef("replay needs the target: --to stomp://HOST:61613, or --dry-run")
 	}
-	for _, m := range f.maps {
-		if err := opts.Map.Set(m); err != nil {
-			return opts, usagef("--%w", err)
-		}
+	if err := f.names(&opts.Map); err != nil {
+		return opts, err
 	}
 	speed, err := readSpeed(f.speed)
 	opts.Speed = speed
 	return opts, errors.Join(err, f.diffFlags.check())
+}
+
+// names takes in --map-file and then --map, which has the last word.
+func (f *replayFlags) names(m *replay.Mapping) error {
+	if f.mapFile != "" {
+		file, err := os.Open(f.mapFile)
+		if err != nil {
+			return usagef("--map-file: %w", err)
+		}
+		defer file.Close()
+		if err := m.Read(file); err != nil {
+			return usagef("--map-file %s, %w", f.mapFile, err)
+		}
+	}
+	for _, arg := range f.maps {
+		if err := m.Set(arg); err != nil {
+			return usagef("--%w", err)
+		}
+	}
+	return nil
 }
 
 func readSpeed(text string) (float64, error) {
@@ -167,7 +211,11 @@ func replaySession(ctx context.Context, a *app, ref string, f *replayFlags) erro
 		return err
 	}
 	defer from.Close()
-	plan, err := replay.BuildPlan(from.Records(ctx, source.ID, 1), replay.PlanOptions{})
+	plan, err := buildPlan(ctx, a, from, source, f.filter)
+	if err != nil {
+		return err
+	}
+	breaks, err := matching(ctx, a, from, source, "--break", f.breakAt)
 	if err != nil {
 		return err
 	}
@@ -180,11 +228,51 @@ func replaySession(ctx context.Context, a *app, ref string, f *replayFlags) erro
 		}
 		return plan.WriteText(printableWriter{a.Out})
 	}
-	r := &replaying{app: a, flags: f, opts: opts, plan: plan, source: source, from: from, say: newTalker(a.Err)}
+	r := &replaying{app: a, flags: f, opts: opts, plan: plan, breaks: breaks, source: source, from: from, say: newTalker(a.Err)}
 	if err := r.check(ctx); err != nil {
 		return err
 	}
 	return r.run(ctx)
+}
+
+// buildPlan works out the plan of a session, or of what a filter leaves of it.
+func buildPlan(ctx context.Context, a *app, from *store.Store, source store.Session, filter string) (*replay.Plan, error) {
+	kept, err := matching(ctx, a, from, source, "--filter", filter)
+	if err != nil {
+		return nil, err
+	}
+	var opts replay.PlanOptions
+	if kept != nil {
+		opts.Keep = func(rec *capture.Record, _ *decode.Message) bool { return kept[rec.Seq] }
+	}
+	return replay.BuildPlan(from.Records(ctx, source.ID, 1), opts)
+}
+
+// matching returns the messages of a session, by seq, that the expression of a
+// flag accepts, nil where there is none. A command has to be among them.
+func matching(ctx context.Context, a *app, from *store.Store, source store.Session, flag, expression string) (map[int64]bool, error) {
+	filter, err := store.CompileFilter(expression)
+	if err != nil {
+		return nil, usagef("%s: %w", flag, err)
+	}
+	if filter == nil {
+		return nil, nil
+	}
+	seqs, commands := map[int64]bool{}, 0
+	for row, err := range from.Filtered(ctx, source.ID, filter, 1) {
+		if err != nil {
+			return nil, err
+		}
+		seqs[row.Seq] = true
+		if row.Direction == capture.Command {
+			commands++
+		}
+	}
+	tellFailures(a.Err, filter)
+	if commands == 0 {
+		return nil, usagef("%s %q accepts no command of session %s", flag, expression, source.Name)
+	}
+	return seqs, nil
 }
 
 // replaying is one run of replay.
@@ -193,9 +281,12 @@ type replaying struct {
 	flags  *replayFlags
 	opts   replay.PlayOptions
 	plan   *replay.Plan
+	breaks map[int64]bool // seqs of --break; nil: none
 	source store.Session
 	from   *store.Store
 	say    *talker
+
+	console *console // nil: no keys
 }
 
 // check refuses what needs no connection to be refused, and finds the passwords.
@@ -413,6 +504,7 @@ func (r *replaying) play(ctx context.Context, config link.Config, conn *link.Con
 	if r.flags.stimulus == "sim" {
 		r.opts.Stimulate = simulated(conn)
 	}
+	defer r.steer(ctx, stop)()
 	result, err := replay.Play(ctx, conn, r.plan, r.opts)
 	r.say.end()
 	recorder.Close()
@@ -449,7 +541,32 @@ func simStimulus(s *replay.Stimulus) (gcsim.Stimulus, bool) {
 	return gcsim.Stimulus{}, false
 }
 
+// steer lets keys steer the replay: where that is asked for, or standard input
+// is a terminal.
+func (r *replaying) steer(ctx context.Context, stop context.CancelCauseFunc) (end func()) {
+	if r.flags.step || r.breaks != nil {
+		r.opts.Control = &replay.Control{}
+		if r.flags.step {
+			r.opts.Control.Hold()
+		}
+		if r.breaks != nil {
+			r.opts.Control.Break(func(s *replay.Step) bool { return r.breaks[s.Record.Seq] })
+		}
+	} else if in, ok := r.In.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) {
+		return func() {}
+	} else {
+		r.opts.Control = &replay.Control{}
+	}
+	r.console = &console{control: r.opts.Control, say: r.say, step: r.flags.step, stop: stop}
+	keys := openKeyboard(ctx, r.In)
+	go r.console.steer(ctx, keys.keys)
+	return keys.restore
+}
+
 func (r *replaying) progress(p replay.Progress) {
+	if r.console != nil {
+		r.console.progress(p)
+	}
 	line := fmt.Sprintf("sent %d of %d, received %d, behind %s", p.Sent, p.Steps, p.Received, p.Behind.Round(time.Millisecond))
 	if p.Waiting > 0 {
 		line += fmt.Sprintf("; %d waiting: %s", p.Waiting, p.Waits)
@@ -482,7 +599,7 @@ func (r *replaying) summary(result *replay.Result, s store.Session) {
 	}
 }
 
-// compare goes on to diff.
+// compare goes on to diff, with what was to be played.
 func (r *replaying) compare(ctx context.Context, db *store.Store, s store.Session) (*diff.Report, error) {
-	return compareSessions(ctx, r.app, r.from, r.source, db, s, r.flags.diffFlags)
+	return compareSessions(ctx, r.app, r.from, r.source, db, s, r.flags.diffFlags, r.plan.Covers)
 }
