@@ -1,12 +1,14 @@
 package viewer
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/gdamore/tcell/v2"
 
 	"gctap/capture"
+	"gctap/replay/diff"
 	"gctap/viewer/model"
 )
 
@@ -119,4 +121,48 @@ func TestCallsHaveColours(t *testing.T) {
 
 func event(body string) capture.Record {
 	return capture.Record{Direction: capture.Event, Body: []byte(body), To: "topic://c", BodyKind: capture.Text}
+}
+
+// TestDiffOnTheScreen presses every key of the view of two sessions.
+func TestDiffOnTheScreen(t *testing.T) {
+	s, _ := makeStore(t)
+	monday, err := s.Find(t.Context(), "monday")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := begin(t, s, "tuesday")
+	write(t, w, event("1001#State#READY#-1#2022-07-23 18:16:47"), event("1001#Nonsense#other"))
+	if err := w.End(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	tuesday, err := s.Find(t.Context(), "tuesday")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare := func(ctx context.Context, _ *model.Progress, pair func(*diff.Pair) error) (*diff.Report, error) {
+		return diff.Compare(s.Records(ctx, monday.ID, 1), s.Records(ctx, tuesday.ID, 1), diff.Options{Pairs: pair})
+	}
+	term := start(t, model.TwoSources(s, s), Options{Compare: &model.Comparison{Left: monday, Right: tuesday, Compare: compare}})
+	head := []string{"monday | tuesday  different", "▸ monday"}
+	term.sees(append(head, "1 -> Login", "<", "Nonsense", "≠", "args", "漢字␛[2J", "other")...)
+	for _, b := range model.Bindings {
+		if b.View != model.DiffView {
+			continue
+		}
+		if b.Action == "diff.open" {
+			term.press(tcell.KeyTab) // the right side has no Login
+		}
+		term.inject(b.Key)
+		if b.Action == "diff.open" {
+			term.sees("TIME", "AGENT", "WHAT")
+			term.press(tcell.KeyEscape)
+		}
+		term.sees("monday | tuesday  different")
+	}
+	term.press('g', 'n', 'n')
+	term.sees("changed Nonsense")
+	term.press(tcell.KeyCtrlC)
+	if err := term.end(); err != nil {
+		t.Error(err)
+	}
 }

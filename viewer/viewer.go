@@ -22,6 +22,9 @@ import (
 type Options struct {
 	Session *store.Session // show its messages; nil: the list of sessions
 	Plain   bool           // no colours
+
+	// Compare is shown instead of a session; the Source is model.TwoSources.
+	Compare *model.Comparison
 }
 
 // tick is how often a session that is being recorded is looked at.
@@ -49,7 +52,10 @@ func RunOn(ctx context.Context, screen tcell.Screen, src model.Source, o Options
 	screen.EnableMouse(tcell.MouseButtonEvents)
 
 	m := model.New()
-	if o.Session != nil {
+	switch {
+	case o.Compare != nil:
+		m.Compare(*o.Compare)
+	case o.Session != nil:
 		m.Open(*o.Session)
 	}
 	l := &loop{screen: screen, model: m, src: src, theme: themeOf(o.Plain), events: make(chan tcell.Event, 64), parts: make(chan part)}

@@ -28,6 +28,7 @@ type diffFlags struct {
 	failOn string
 	rules  string
 	noise  []string
+	view   bool
 	filter string
 }
 
@@ -58,7 +59,7 @@ counted. --rules names a YAML file; each rule needs a reason, which the report r
 
 Exit status: 0 same, 1 different, 3 same as far as the evidence goes (gaps, or a replay
 that had to stop).`,
-		Example: "  gctap diff incident @last\n  gctap diff 3 4 --ignore State.label --format json\n  gctap diff 3 4 --filter 'agent == \"1001\"'",
+		Example: "  gctap diff incident @last\n  gctap diff 3 4 --ignore State.label --format json\n  gctap diff 3 4 --filter 'agent == \"1001\"'\n  gctap diff incident @last --view",
 		Args:    twoSessions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
@@ -69,6 +70,7 @@ that had to stop).`,
 	}
 	f.register(cmd)
 	filterFlag(cmd.Flags(), &f.filter, "only messages that this expression accepts")
+	cmd.Flags().BoolVar(&f.view, "view", false, "show the sessions side by side in the terminal viewer")
 	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "name of A and of B: agent:1001=2001, ext:3001=4001, dest:A=B; a replay's own mapping is known")
 	return cmd
 }
@@ -159,6 +161,9 @@ func diffSessions(ctx context.Context, a *app, left, right string, f diffFlags) 
 		return err
 	}
 	defer r.Close()
+	if f.view {
+		return viewComparison(ctx, twoSessionsOf{a, l, r, ls, rs, f, nil})
+	}
 	_, err = compareSessions(ctx, a, l, ls, r, rs, f, nil)
 	return err
 }
@@ -167,36 +172,11 @@ func diffSessions(ctx context.Context, a *app, left, right string, f diffFlags) 
 // verdict's status. The report is there whenever the comparison came about.
 // Of the left one, only what covers accepts counts; nil: everything.
 func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Session, r *store.Store, rs store.Session, f diffFlags, covers func(*capture.Record) bool) (*diff.Report, error) {
-	opts, err := f.options()
+	w := twoSessionsOf{a, l, r, ls, rs, f, covers}
+	found, err := w.compare(ctx, func(bool, int64) {}, nil)
 	if err != nil {
 		return nil, err
 	}
-	opts.Left, opts.Right = diff.Name{Session: ls.ID, Name: ls.Name}, diff.Name{Session: rs.ID, Name: rs.Name}
-	closeNoise, err := f.addNoise(ctx, a, &opts)
-	if err != nil {
-		return nil, err
-	}
-	defer closeNoise()
-	filter, err := store.CompileFilter(f.filter)
-	if err != nil {
-		return nil, err
-	}
-	left, right := l.Select(ls.ID, filter), r.Select(rs.ID, filter)
-	if filter != nil {
-		opts.Only = func(inRight bool, seq int64) bool {
-			if inRight {
-				return right.Holds(seq)
-			}
-			return left.Holds(seq)
-		}
-	}
-	found, err := diff.Compare(covered(left.Records(ctx), covers), right.Records(ctx), opts)
-	if err != nil {
-		return nil, err
-	}
-	sliced(&found.Left, left)
-	sliced(&found.Right, right)
-	tellFailures(a.Err, filter)
 	switch f.format {
 	case "json":
 		err = found.WriteJSON(a.Out)
@@ -217,6 +197,64 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 		return found, incomplete
 	}
 	return found, nil
+}
+
+// twoSessionsOf are two open sessions that flags say how to compare.
+type twoSessionsOf struct {
+	app         *app
+	left, right *store.Store
+	ls, rs      store.Session
+	flags       diffFlags
+	covers      func(*capture.Record) bool // of the left one, what counts; nil: everything
+}
+
+// compare compares them. It tells seen of each record that is read, from two
+// goroutines, and pairs, unless it is nil, how they are aligned.
+func (w *twoSessionsOf) compare(ctx context.Context, seen func(right bool, seq int64), pairs func(*diff.Pair) error) (*diff.Report, error) {
+	opts, err := w.flags.options()
+	if err != nil {
+		return nil, err
+	}
+	opts.Left, opts.Right = diff.Name{Session: w.ls.ID, Name: w.ls.Name}, diff.Name{Session: w.rs.ID, Name: w.rs.Name}
+	opts.Pairs = pairs
+	closeNoise, err := w.flags.addNoise(ctx, w.app, &opts)
+	if err != nil {
+		return nil, err
+	}
+	defer closeNoise()
+	filter, err := store.CompileFilter(w.flags.filter)
+	if err != nil {
+		return nil, err
+	}
+	left, right := w.left.Select(w.ls.ID, filter), w.right.Select(w.rs.ID, filter)
+	if filter != nil {
+		opts.Only = func(inRight bool, seq int64) bool {
+			if inRight {
+				return right.Holds(seq)
+			}
+			return left.Holds(seq)
+		}
+	}
+	found, err := diff.Compare(covered(telling(left.Records(ctx), false, seen), w.covers), telling(right.Records(ctx), true, seen), opts)
+	if err != nil {
+		return nil, err
+	}
+	sliced(&found.Left, left)
+	sliced(&found.Right, right)
+	tellFailures(w.app.Err, filter)
+	return found, nil
+}
+
+// telling passes records on and tells of each.
+func telling(records iter.Seq2[capture.Record, error], right bool, seen func(right bool, seq int64)) iter.Seq2[capture.Record, error] {
+	return func(yield func(capture.Record, error) bool) {
+		for rec, err := range records {
+			seen(right, rec.Seq)
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
 }
 
 // covered yields the records that covers accepts.

@@ -41,7 +41,7 @@ var Bindings = slices.Concat(
 		{MessageList, "t", "time", "time of day, or since the message above"},
 	},
 	reading(Detail), reading(Raw), reading(Hex),
-	ladderKeys(), timelineKeys(),
+	ladderKeys(), timelineKeys(), diffKeys(),
 	scrolling(Help, "line"),
 	[]Binding{
 		{Everywhere, "1", "tab.messages", "the messages of the session"},
@@ -110,6 +110,7 @@ var hints = map[Name]string{
 	Hex:         "d decoded  r raw  x hex  n p messages  q back",
 	Ladder:      "Enter detail  a A answers  h l lanes  z fold  c calls  ? help  q back",
 	Timeline:    "Enter messages  + - a zoom  w b changes  < > pan  ? help  q back",
+	DiffView:    "n N differences  i ignored  o only  Tab side  Enter message  ? help  q back",
 	Help:        "q back",
 }
 

@@ -277,8 +277,14 @@ func (v *LadderView) heads(c Canvas, l *layout) {
 		if text == OtherLanes {
 			text = fmt.Sprintf("%d folded", len(v.folded))
 		}
-		text = strings.TrimPrefix(text, "dest:")
-		c.Put(l.x(i), 0, l.x(i)+l.wide-1, runewidth.Truncate(Printable(text), l.wide-1, "…"), Title)
+		text = Printable(text)
+		if topic, ok := strings.CutPrefix(text, "dest:"); ok { // topics begin alike
+			text = topic
+			if over := runewidth.StringWidth(text) - (l.wide - 1); over > 0 {
+				text = runewidth.TruncateLeft(text, over+1, "…")
+			}
+		}
+		c.Put(l.x(i), 0, l.x(i)+l.wide-1, runewidth.Truncate(text, l.wide-1, "…"), Title)
 	}
 	if more := len(l.lanes) - l.shown; more > 0 {
 		text := fmt.Sprintf("‹%d %d›", l.first, more-l.first)

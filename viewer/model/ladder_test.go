@@ -302,13 +302,13 @@ func TestLadderLanesScrollAndFold(t *testing.T) {
 			t.Errorf("the lanes are %s, want %s", got, want)
 		}
 	}
-	shows("desk.1… 1001 ‹0 2› GC 17000001")
+	shows("…k.1001 1001 ‹0 2› GC 17000001")
 	press("l")
 	shows("1001 1002 ‹1 1› GC 17000001")
 	press("l", "l", "h")
 	shows("1001 1002 ‹1 1› GC 17000001")
 	press("h", "j", "j", "z") // Connect of 1001
-	if shows("desk.1… 1002 ‹0 2› GC 17000001"); !strings.HasPrefix(m.Top().Title(), "1 lane folded") {
+	if shows("…k.1001 1002 ‹0 2› GC 17000001"); !strings.HasPrefix(m.Top().Title(), "1 lane folded") {
 		t.Errorf("the title is %s", m.Top().Title())
 	}
 	if text := line(t, m, "Login 3001"); !strings.Contains(text, "› others: Login 3001") && !strings.Contains(text, "›─ others: Login 3001") {
@@ -319,7 +319,7 @@ func TestLadderLanesScrollAndFold(t *testing.T) {
 		t.Errorf("after Z the lanes are %s", got)
 	}
 	press("c")
-	shows("desk.1… 1001 1002 ‹0 1› GC")
+	shows("…k.1001 1001 1002 ‹0 1› GC")
 }
 
 // TestLadderShowsTheSelectedLane, wherever the selection goes.

@@ -34,6 +34,7 @@ func (f *fake) Session(_ context.Context, id int64) (store.Session, error) {
 
 func (f *fake) After(_ context.Context, session, seq int64, n int) ([]store.Row, error) {
 	f.asked++
+	session = max(session, -session) // of TwoSources
 	var rows []store.Row
 	for seq++; seq <= f.sessions[session-1].LastSeq && len(rows) < n; seq++ {
 		rows = append(rows, row(seq))
@@ -472,6 +473,7 @@ var opened = map[Name]func(t *testing.T, m *Model, src Source){
 	Help:        func(t *testing.T, m *Model, src Source) { press(t, m, src, "?") },
 	Ladder:      func(t *testing.T, m *Model, src Source) { press(t, m, src, "2") },
 	Timeline:    func(t *testing.T, m *Model, src Source) { press(t, m, src, "3") },
+	DiffView:    opensDiff,
 }
 
 func TestEveryKeyDoesSomething(t *testing.T) {

@@ -127,7 +127,7 @@ func (c *cellSums) choose(s *spool) error {
 func (s *spool) entry(i int64) (TimeEntry, error) {
 	var b [entrySize]byte
 	if _, err := s.file.ReadAt(b[:], i*entrySize); err != nil {
-		return TimeEntry{}, fmt.Errorf("the timeline's file: %w", err)
+		return TimeEntry{}, fmt.Errorf("the view's temporary file: %w", err)
 	}
 	return s.decode(b[:]), nil
 }

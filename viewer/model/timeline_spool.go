@@ -22,8 +22,7 @@ import (
 
 // A spool holds what an audit says of a session's agents in a file without a
 // name, so that the timeline of a session of any length needs the memory of a
-// screen. It is written once, by makeSpool, and then only read, by one
-// goroutine at a time.
+// screen. It is written once, by makeSpool, and then only read.
 type spool struct {
 	file     *os.File
 	entries  int64
@@ -76,11 +75,10 @@ type spoolWriter struct {
 
 // makeSpool reads a session once. The spool must be closed by whoever gets it.
 func makeSpool(ctx context.Context, src Source, session store.Session, progress func(done, all int64)) (_ *spool, err error) {
-	file, err := os.CreateTemp("", "gctap-timeline-*")
+	file, err := unnamed("gctap-timeline-*")
 	if err != nil {
-		return nil, fmt.Errorf("the timeline needs room for a file: %w", err)
+		return nil, err
 	}
-	os.Remove(file.Name()) // it lives until it is closed; where that cannot be, close removes it
 	w := &spoolWriter{spool: &spool{file: file}, out: bufio.NewWriterSize(file, 256<<10), rows: map[string]int{}, states: map[string]int{}}
 	defer func() {
 		if err != nil {
@@ -227,7 +225,7 @@ func (w *spoolWriter) put(row int, kind string, e *check.Entry) {
 	b = append(b, text...)
 	clear(w.buf[len(b):])
 	if _, err := w.out.Write(w.buf[:]); err != nil {
-		w.err = fmt.Errorf("the timeline needs room for a file: %w", err)
+		w.err = fmt.Errorf("the view needs room for a temporary file: %w", err)
 	}
 	w.spool.entries++
 }
@@ -277,10 +275,7 @@ func entrySays(e *check.Entry, kind string) string {
 	return text
 }
 
-func (s *spool) close() {
-	s.file.Close()
-	os.Remove(s.file.Name())
-}
+func (s *spool) close() { s.file.Close() }
 
 // decode reads an entry as it stands in the spool.
 func (s *spool) decode(b []byte) TimeEntry {
@@ -306,7 +301,7 @@ func (s *spool) each(ctx context.Context, from, to time.Time, rows map[int]int, 
 			return context.Cause(ctx)
 		}
 		if _, err := io.ReadFull(in, b[:]); err != nil {
-			return fmt.Errorf("the timeline's file: %w", err)
+			return fmt.Errorf("the view's temporary file: %w", err)
 		}
 		if _, ok := rows[s.places[binary.LittleEndian.Uint32(b[4:])]]; !ok {
 			continue
@@ -325,7 +320,7 @@ func (s *spool) givenOut(at time.Time) (int64, error) {
 	for low < high {
 		mid := (low + high) / 2
 		if _, err := s.file.ReadAt(b[:], mid*entrySize+8); err != nil {
-			return 0, fmt.Errorf("the timeline's file: %w", err)
+			return 0, fmt.Errorf("the view's temporary file: %w", err)
 		}
 		if int64(binary.LittleEndian.Uint64(b[:])) < at.UnixNano() {
 			low = mid + 1
