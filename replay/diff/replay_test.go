@@ -3,6 +3,7 @@ package diff_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -18,10 +19,10 @@ import (
 // record plays the shift on a simulated GC and returns what a tap sees.
 func record(t *testing.T, cfg gcsim.Config) []capture.Record {
 	t.Helper()
-	b := newBus()
+	b := gcsim.NewBus()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	server, err := gcsim.Serve(ctx, b.dial(), "", cfg, func(s string) { t.Log("sim:", s) })
+	server, err := gcsim.Serve(ctx, b.Dial(), "", cfg, func(s string) { t.Log("sim:", s) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,14 +30,14 @@ func record(t *testing.T, cfg gcsim.Config) []capture.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := gcsim.RunScenario(ctx, func() (capture.Link, error) { return b.dial(), nil }, shift); err != nil {
+	if err := gcsim.RunScenario(ctx, func() (capture.Link, error) { return b.Dial(), nil }, shift); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Second) // virtual: the last events are due by then
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return masked(b.session())
+	return masked(b.Records())
 }
 
 var site = gcsim.NewSite(5)
@@ -82,14 +83,14 @@ func play(t *testing.T, recording []capture.Record, cfg gcsim.Config, opts repla
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBus()
+	b := gcsim.NewBus()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	server, err := gcsim.Serve(ctx, b.dial(), "", cfg, func(s string) { t.Log("sim:", s) })
+	server, err := gcsim.Serve(ctx, b.Dial(), "", cfg, func(s string) { t.Log("sim:", s) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := b.dial()
+	link := b.Dial()
 	var p played
 	start := time.Now()
 	opts.Credentials = credentials(cfg.Site)
@@ -261,5 +262,16 @@ func TestFaultsOfAGCAreFound(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// seq turns records into what Compare and BuildPlan read.
+func seq(records []capture.Record) iter.Seq2[capture.Record, error] {
+	return func(yield func(capture.Record, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
 	}
 }

@@ -2,6 +2,7 @@ package mock_test
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -290,8 +291,8 @@ func recordShift(t *testing.T, seed uint64, most time.Duration) (gcsim.Scenario,
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBus()
-	gc, err := gcsim.Serve(t.Context(), b.dial(), "", cfg, nil)
+	b := gcsim.NewBus()
+	gc, err := gcsim.Serve(t.Context(), b.Dial(), "", cfg, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,17 +302,17 @@ func recordShift(t *testing.T, seed uint64, most time.Duration) (gcsim.Scenario,
 	if err := gc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return shift, b.session()
+	return shift, b.Records()
 }
 
 // work lets agents work over links that are slow by up to most.
-func work(t *testing.T, b *bus, sc gcsim.Scenario, seed uint64, most time.Duration) error {
+func work(t *testing.T, b *gcsim.Bus, sc gcsim.Scenario, seed uint64, most time.Duration) error {
 	return gcsim.RunScenario(t.Context(), func() (capture.Link, error) {
 		if most == 0 {
-			return b.dial(), nil
+			return b.Dial(), nil
 		}
 		seed++
-		return slow(b.dial(), seed, most), nil
+		return slow(b.Dial(), seed, most), nil
 	}, sc)
 }
 
@@ -323,8 +324,8 @@ func playShift(t *testing.T, records []capture.Record, sc gcsim.Scenario, seed u
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := newBus()
-	server, err := mock.Serve(t.Context(), b.dial(), mock.NewPlayer(script, mock.Config{}), mock.ServeOptions{Queue: gcsim.DefaultQueue,
+	b := gcsim.NewBus()
+	server, err := mock.Serve(t.Context(), b.Dial(), mock.NewPlayer(script, mock.Config{}), mock.ServeOptions{Queue: gcsim.DefaultQueue,
 		Answer: func(rec capture.Record, m mock.Match) []capture.Outgoing {
 			if m.Seq == 0 {
 				t.Errorf("%s: %s", rec.Type(), m.Why)
@@ -343,7 +344,7 @@ func playShift(t *testing.T, records []capture.Record, sc gcsim.Scenario, seed u
 	if c := server.Counts(); c.Commands == 0 || c.Matched != c.Commands {
 		t.Errorf("%+v", c)
 	}
-	for _, rec := range b.session() {
+	for _, rec := range b.Records() {
 		msg := flow.Decode(&rec, decode.Options{})
 		if rec.Direction == capture.Event && len(msg.Findings) > 0 {
 			t.Errorf("%s: %v", rec.Body, msg.Findings)
@@ -391,4 +392,15 @@ func TestStatesComeWithTheirCall(t *testing.T) {
 	s.after(time.Minute, "D2 1002#InboundCall#ACTIVE", "D1 1001#InboundCall#ACTIVE")
 	s.send("ReleaseCall#1001 30000001")
 	s.after(time.Minute, "D2 1002#InboundCall#DROPPED", "D2 1002#State#READY", "D0 2001#State#READY")
+}
+
+// seq turns records into what ReadScript reads.
+func seq(records []capture.Record) iter.Seq2[capture.Record, error] {
+	return func(yield func(capture.Record, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
 }
