@@ -76,12 +76,28 @@ func (c *Checker) Observe(s *Seen) {
 	case capture.Note:
 		return
 	}
+	c.silence(s)
 	c.grammar(s)
 	switch s.Record.Direction {
 	case capture.Command:
 		c.command(s)
 	case capture.Event:
 		c.event(s)
+	}
+}
+
+// silence tells of calls and agents that flow has forgotten in the middle.
+func (c *Checker) silence(s *Seen) {
+	for _, x := range s.Forgot {
+		if x.Reason != flow.WasSilent || !x.Open {
+			continue
+		}
+		f := Finding{Rule: Silence, Seq: s.Record.Seq, Agent: x.Agent, Dialog: x.Dialog}
+		f.Text = fmt.Sprintf("nothing was heard of agent %s for %.0f hours", x.Agent, flow.HoursOfSilence.Hours())
+		if x.Dialog != "" {
+			f.Text = fmt.Sprintf("nothing was heard of call %s for %.0f hours", x.Dialog, flow.HoursOfSilence.Hours())
+		}
+		c.report(f, c.now-flow.HoursOfSilence)
 	}
 }
 

@@ -234,6 +234,42 @@ func TestAGapLongerThanTheWindow(t *testing.T) {
 }
 
 // TestRulesCanBeTurnedOff, and rows are whole.
+// TestSilenceIsTold: a call whose end was lost is a note half a day later, an
+// agent who signed out is none.
+func TestSilenceIsTold(t *testing.T) {
+	var records []capture.Record
+	for _, x := range []struct {
+		at   time.Duration
+		body string
+	}{
+		{0, "1001#State#LOGOUT#-1###2026-11-23 09:00:00#A B#1001#3001##A B#ab"},
+		{time.Second, "1002#InboundCall#ACTIVE#DialogID:700#42512#ani=42512#t#CallType:ACD_IN#ParticipantsCount:0#participants:"},
+		{13 * time.Hour, "System#IN_SERVICE"},
+	} {
+		records = append(records, capture.Record{Seq: int64(len(records) + 1), CapturedAt: time.Unix(1000, 0).Add(x.at), Mono: x.at, Source: "stomp",
+			Direction: capture.Event, To: "topic://T1", Body: []byte(x.body)})
+	}
+	var got []Finding
+	checker := NewChecker(CheckOptions{}, func(x Finding) {
+		if x.Rule == Silence {
+			got = append(got, x)
+		}
+	})
+	all := func(yield func(capture.Record, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	if err := Run(all, Options{}, checker); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 || got[0].Dialog != "700" || got[0].Severity != decode.Note || got[0].Seq != 3 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestRulesCanBeTurnedOff(t *testing.T) {
 	f := play(t, floorOptions{seed: 3, faults: []string{"ignore:MakeReady"}, calm: true, length: 5 * time.Minute})
 	count := func(o CheckOptions) (n int) {

@@ -41,6 +41,7 @@ const (
 	Irregular       = "irregular"
 	GapRule         = "gap"
 	Overflow        = "overflow"
+	Silence         = "silence"
 )
 
 var rules = []Rule{
@@ -68,6 +69,7 @@ var rules = []Rule{
 	{Malformed, decode.Error, "a message breaks the grammar", "Kept, shown and replayed byte for byte all the same."},
 	{Irregular, decode.Warning, "a message bends the grammar: unknown words, surplus fields, values outside their lists", "Read as well as possible."},
 	{GapRule, decode.Note, "messages may be missing here", "What could be a fault on either side of a gap is a note, marked uncertain."},
+	{Silence, decode.Note, "nothing was heard for 12 hours of a call or of an agent who was signed in: forgotten", "Its end was lost, or lies outside the recording. What comes later is taken for a new one."},
 	{Overflow, decode.Note, "more was open at once than is remembered: some findings may be missing", "Agents, calls and commands are remembered up to a limit each."},
 }
 

@@ -16,6 +16,8 @@ type Agent struct {
 	Since     time.Duration
 	Seq       int64 // of the event that told it
 
+	touched  time.Duration
+	leaving  bool     // in Flow.leaving
 	dialogs  []string // those that the agent was told of last
 	command  int64    // seq of the last command about the agent
 	direct   bool     // the session holds what the agent itself is told
@@ -45,6 +47,7 @@ func (f *Flow) touchAgent(id string) *Agent {
 		a = &Agent{ID: id}
 		f.agents.put(id, a)
 	}
+	a.touched = f.now
 	return a
 }
 
@@ -115,6 +118,9 @@ func (f *Flow) agentEvent(rec *capture.Record, msg *decode.Message, facts *Facts
 	}
 	a.State, a.Since, a.Seq = state, f.now, rec.Seq
 	facts.Change = change
+	if state == logout {
+		f.signsOff(a)
+	}
 	if facts.Exchange == nil && isReservation(state) && change.From != state {
 		facts.Trigger = f.reserved(a, &Stimulus{Seq: rec.Seq, At: f.now, Kind: Reservation, Agent: a.ID, Type: state})
 	}

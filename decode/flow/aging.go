@@ -30,6 +30,15 @@ func (a *aging[K, V]) get(key K) (V, bool) {
 	return none, false
 }
 
+// peek returns the entry of key and does not touch it.
+func (a *aging[K, V]) peek(key K) (V, bool) {
+	if e, ok := a.entries[key]; ok {
+		return e.Value.(*agingEntry[K, V]).value, true
+	}
+	var none V
+	return none, false
+}
+
 // put sets the entry of key and touches it.
 func (a *aging[K, V]) put(key K, value V) {
 	if e, ok := a.entries[key]; ok {

@@ -20,6 +20,7 @@ type Dialog struct {
 	Ended    int64             // seq of the event that dropped it; 0 while it is open
 	Received []string          // agents that were told of it, in order
 	call     *Call
+	leaving  bool // in Flow.leaving
 }
 
 // A Call is the dialogs that are linked as main and associated: a call with
@@ -307,24 +308,5 @@ func (f *Flow) progress(rec *capture.Record, msg *decode.Message, facts *Facts, 
 	}
 	d.Ended = rec.Seq
 	d.call.ended = f.now
+	f.ends(d)
 }
-
-// forgetCalls drops dialogs whose call ended some minutes ago. Those longest
-// untouched come first.
-func (f *Flow) forgetCalls() {
-	for id, d := range f.dialogs.all {
-		idle := f.now - d.call.touched
-		if idle <= f.opts.Forget {
-			return
-		}
-		if d.Ended == 0 && idle <= hoursOfSilence {
-			f.dialogs.get(id) // look again only after all others
-			return
-		}
-		f.dialogs.drop(id)
-	}
-}
-
-// hoursOfSilence is how long an open dialog of which nothing is heard is
-// remembered.
-const hoursOfSilence = 12 * time.Hour

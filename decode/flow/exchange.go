@@ -43,6 +43,7 @@ type Exchange struct {
 	rest []expectation // what the table still expects
 	call *Call
 	dest string // topic of Hello and Beat, bare
+	born []Key  // of ids that its answers told, without their N
 }
 
 // Expected returns the events that the table still expects, in its order; those
@@ -63,11 +64,12 @@ type openExchanges struct {
 	order   *list.List // of *Exchange
 	places  map[*Exchange]*list.Element
 	byKey   map[string][]*Exchange
+	over    func(*Exchange) // told of each that is no longer open
 	dropped int64
 }
 
-func newOpenExchanges(o Options) *openExchanges {
-	return &openExchanges{opts: o, order: list.New(), places: map[*Exchange]*list.Element{}, byKey: map[string][]*Exchange{}}
+func newOpenExchanges(o Options, over func(*Exchange)) *openExchanges {
+	return &openExchanges{opts: o, over: over, order: list.New(), places: map[*Exchange]*list.Element{}, byKey: map[string][]*Exchange{}}
 }
 
 func (o *openExchanges) add(x *Exchange) {
@@ -103,6 +105,7 @@ func (o *openExchanges) remove(x *Exchange) {
 	}
 	o.order.Remove(e)
 	delete(o.places, x)
+	o.over(x)
 	for _, key := range x.keys() {
 		rest := slices.DeleteFunc(o.byKey[key], func(y *Exchange) bool { return y == x })
 		if len(rest) == 0 {
@@ -259,6 +262,13 @@ func (f *Flow) event(rec *capture.Record, msg *decode.Message, facts *Facts) {
 		cause = x.Seq
 	}
 	facts.Births = f.births.see(facts.Conversation, cause, msg)
+	if x != nil {
+		for i := range facts.Births {
+			k := facts.Births[i].Key
+			k.N = 0
+			x.born = append(x.born, k)
+		}
+	}
 	if x != nil && x.done() {
 		facts.Closed = append(facts.Closed, f.open.end(x))
 	}

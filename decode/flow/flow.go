@@ -60,7 +60,9 @@ type Flow struct {
 	agents  *aging[string, *Agent]
 	phones  *aging[string, string] // extension: the agent who is logged in there
 	births  *birthplaces
-	dropped int64 // what the limits drove out
+	leaving []departure
+	forgot  []Forgotten      // at the record being looked at
+	counts  map[Reason]int64 // of all
 }
 
 // Facts are what one record adds. What it points to goes on changing as later
@@ -79,17 +81,18 @@ type Facts struct {
 	Change  *StateChange
 	Births  []Birth
 	Uses    []Use
-	Trigger *Stimulus // the record shows that something outside happened
-	By      *Exchange // the command that brought the event about, by its answer or on another agent; nil: none
+	Trigger *Stimulus   // the record shows that something outside happened
+	Forgot  []Forgotten // what was let go of at this record
+	By      *Exchange   // the command that brought the event about, by its answer or on another agent; nil: none
 }
 
 // New returns a Flow at the beginning of a session.
 func New(o Options) *Flow {
 	o.fill()
-	f := &Flow{opts: o, tracker: NewTracker()}
-	f.open = newOpenExchanges(o)
-	f.dialogs = newAging(o.Limit, func(string, *Dialog) { f.dropped++ })
-	f.agents = newAging(o.Limit, func(string, *Agent) { f.dropped++ })
+	f := &Flow{opts: o, tracker: NewTracker(), counts: map[Reason]int64{}}
+	f.open = newOpenExchanges(o, func(x *Exchange) { f.births.close(x) })
+	f.dialogs = newAging(o.Limit, func(_ string, d *Dialog) { f.dropDialog(d, TooMany) })
+	f.agents = newAging(o.Limit, func(_ string, a *Agent) { f.dropAgent(a, TooMany) })
 	f.phones = newAging[string, string](o.Limit, nil)
 	f.births = newBirthplaces(o.Limit)
 	return f
@@ -106,7 +109,8 @@ func (f *Flow) Observe(rec *capture.Record, msg *decode.Message) Facts {
 	case capture.Event:
 		f.event(rec, msg, &facts)
 	}
-	f.forgetCalls()
+	f.forget()
+	facts.Forgot, f.forgot = f.forgot, nil
 	return facts
 }
 
@@ -115,7 +119,7 @@ func (f *Flow) Close() []*Exchange { return f.open.close() }
 
 // Dropped is how many calls, agents, exchanges and ids the limits drove out
 // while they were still in use: what depended on them is not known.
-func (f *Flow) Dropped() int64 { return f.dropped + f.open.dropped + f.births.dropped }
+func (f *Flow) Dropped() int64 { return f.counts[TooMany] + f.open.dropped + f.births.dropped }
 
 // Agent returns what is known of an agent; nil when nothing is.
 func (f *Flow) Agent(id string) *Agent {

@@ -336,6 +336,39 @@ func TestEndedCallsAreForgotten(t *testing.T) {
 	}
 }
 
+// TestWhatIsForgottenIsTold: an agent some minutes after the logout, unless
+// there is news, and whatever was silent for hours.
+func TestWhatIsForgottenIsTold(t *testing.T) {
+	f := New(Options{Forget: time.Minute})
+	at, seq := time.Duration(0), int64(0)
+	var gone []string
+	hear := func(after time.Duration, line string) {
+		at, seq = at+after, seq+1
+		rec := wire(line, connA)
+		rec.Seq, rec.Mono = seq, at
+		msg := Decode(&rec, decode.Options{})
+		facts := f.Observe(&rec, &msg)
+		for _, x := range facts.Forgot {
+			gone = append(gone, fmt.Sprintf("%d: %s%s %s %v", seq, x.Dialog, x.Agent, x.Reason, x.Open))
+		}
+	}
+	hear(0, "< T1 "+state("1001", "1001", "LOGOUT"))
+	hear(0, "< T1 "+strings.ReplaceAll(state("1002", "1002", "LOGOUT"), "3001", "3002"))
+	hear(time.Second, inbound("1003", "ACTIVE", "700", "ani=1"))
+	hear(50*time.Second, "> Login#1002 ***,3002")
+	hear(20*time.Second, "< T1 System#IN_SERVICE")
+	hear(time.Second, "< T1 "+strings.ReplaceAll(state("1002", "1002", "READY"), "3001", "3002"))
+	hear(2*time.Minute, "< T1 System#IN_SERVICE")
+	hear(13*time.Hour, "< T1 System#IN_SERVICE")
+	want := "5: 1001 logged-out false; 8: 700 silent true; 8: 1003 silent false; 8: 1002 silent true"
+	if got := strings.Join(gone, "; "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := f.Forgotten(); got[LoggedOut] != 1 || got[WasSilent] != 3 || len(got) != 2 {
+		t.Errorf("counted %v", got)
+	}
+}
+
 func TestClockNeverRunsBack(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var c Clock

@@ -70,6 +70,17 @@ func (b *birthplaces) see(conversation string, cause int64, msg *decode.Message)
 	return births
 }
 
+// forget lets go of an id that a conversation was told.
+func (b *birthplaces) forget(conversation, value string) { b.known.drop(place{conversation, value}) }
+
+// close lets go of the counts of ids that the answers of a command told: there
+// will be no more of them.
+func (b *birthplaces) close(x *Exchange) {
+	for _, k := range x.born {
+		b.counts.drop(k)
+	}
+}
+
 // idPaths are the fields in which an event tells an id that GC makes.
 var idPaths = []string{"dialogId", "associatedDialogId", "callVariables.associatedDialogId"}
 
