@@ -103,6 +103,9 @@ func (f *Flow) agentEvent(rec *capture.Record, msg *decode.Message, facts *Facts
 	if ext := msg.Text("extension"); ext != "" {
 		f.sits(a, ext)
 	}
+	if a.direct && facts.Conversation != facts.Subject {
+		return // a copy, which may come after what followed
+	}
 	now := step{state, msg.Text("reasonCode"), msg.Text("stateChangeTime"), facts.Conversation}
 	if before := a.last; before.receiver != now.receiver {
 		before.receiver = now.receiver
