@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -9,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
+	"slices"
 	"time"
 
 	"gctap/capture"
@@ -299,6 +302,7 @@ const (
 	AnnotatedName   = "name"
 	AnnotatedNote   = "note"
 	AnnotatedMark   = "mark"
+	AnnotatedUnmark = "unmark"
 	AnnotatedPrune  = "prune"
 	AnnotatedExport = "export"
 	AnnotatedImport = "import"
@@ -395,11 +399,50 @@ func (s *Store) Annotations(ctx context.Context, session int64) ([]Annotation, e
 	return list, explain(s.path, rows.Err())
 }
 
-// Mark sets a mark on a record of a session, with a word on why.
+// Mark sets a mark on a record of a session, with a word on why. A record has
+// one mark: a later one takes its place.
 func (s *Store) Mark(ctx context.Context, session, seq int64, text string) error {
+	return s.annotateRecord(ctx, session, AnnotatedMark, seq, text)
+}
+
+// Unmark takes the mark of a record away. That it was there stays known.
+func (s *Store) Unmark(ctx context.Context, session, seq int64) error {
+	return s.annotateRecord(ctx, session, AnnotatedUnmark, seq, "")
+}
+
+func (s *Store) annotateRecord(ctx context.Context, session int64, kind string, seq int64, text string) error {
 	return s.change(ctx, func(ctx context.Context, conn *sql.Conn) error {
-		return s.annotate(ctx, conn, session, AnnotatedMark, seq, text)
+		var chained bool
+		err := conn.QueryRowContext(ctx, `SELECT chain IS NOT NULL FROM sessions WHERE id = ?`, session).Scan(&chained)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return fmt.Errorf("no session %d", session)
+		case err != nil:
+			return err
+		case !chained:
+			return fmt.Errorf("session %d was recorded before there were marks: it cannot hold any", session)
+		}
+		return s.annotate(ctx, conn, session, kind, seq, text)
 	})
+}
+
+// Marks returns the marks that stand in a session, in the order of their
+// records.
+func (s *Store) Marks(ctx context.Context, session int64) ([]Annotation, error) {
+	all, err := s.Annotations(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	stand := map[int64]Annotation{}
+	for _, a := range all {
+		switch a.Kind {
+		case AnnotatedMark:
+			stand[a.Seq] = a
+		case AnnotatedUnmark:
+			delete(stand, a.Seq)
+		}
+	}
+	return slices.SortedFunc(maps.Values(stand), func(a, b Annotation) int { return cmp.Compare(a.Seq, b.Seq) }), nil
 }
 
 // Accessed notes that a session was handed on or taken over.

@@ -14,7 +14,10 @@ type theme struct {
 	plain bool
 }
 
-func themeOf(plain bool) theme {
+// themeOf returns that of a terminal without colours, or with a light or a dark
+// background: colours of middling brightness are told apart on both, yellow and
+// cyan only on a dark one.
+func themeOf(plain, light bool) theme {
 	def := tcell.StyleDefault
 	t := theme{
 		roles: map[model.Style]tcell.Style{
@@ -30,11 +33,18 @@ func themeOf(plain bool) theme {
 	if plain {
 		return t
 	}
-	t.roles[model.Command] = def.Foreground(tcell.ColorTeal)
-	t.roles[model.GapLine] = def.Foreground(tcell.ColorFuchsia).Bold(true)
-	t.roles[model.Warning] = def.Foreground(tcell.ColorOlive)
-	t.roles[model.Error] = def.Foreground(tcell.ColorMaroon).Bold(true)
-	t.roles[model.Mark] = def.Foreground(tcell.ColorGreen).Bold(true)
+	command, gap, warning, fault, mark := tcell.ColorAqua, tcell.ColorFuchsia, tcell.ColorYellow, tcell.ColorRed, tcell.ColorLime
+	if light {
+		command, gap, warning, fault, mark = tcell.ColorNavy, tcell.ColorPurple, tcell.ColorOlive, tcell.ColorMaroon, tcell.ColorGreen
+	} else {
+		t.hues = [model.Hues]tcell.Color{tcell.ColorAqua, tcell.ColorYellow, tcell.ColorLime, tcell.ColorFuchsia,
+			tcell.ColorTeal, tcell.ColorOlive, tcell.ColorGreen, tcell.ColorRed}
+	}
+	t.roles[model.Command] = def.Foreground(command)
+	t.roles[model.GapLine] = def.Foreground(gap).Bold(true)
+	t.roles[model.Warning] = def.Foreground(warning)
+	t.roles[model.Error] = def.Foreground(fault).Bold(true)
+	t.roles[model.Mark] = def.Foreground(mark).Bold(true)
 	return t
 }
 
@@ -72,6 +82,11 @@ func Draw(s tcell.Screen, m *model.Model, t theme) {
 	m.Top().Draw(&painter{s: s, theme: t, top: 1, width: width, height: max(height-2, 0)})
 	text, style := m.Foot()
 	all.Put(0, height-1, width, text, style)
+	if x, ok := m.DrawPrompt(all); ok {
+		s.ShowCursor(x, height-1)
+	} else {
+		s.HideCursor()
+	}
 }
 
 // A painter is the Canvas on a part of the screen.

@@ -3,12 +3,14 @@
 // decides nothing itself; what a key does stands in model.Bindings.
 //
 // One goroutine owns model and screen. Tasks are worked on in another, one at a
-// time, so that a slow disk never keeps a key waiting.
+// time for what is shown and one beside it, so that a slow disk never keeps a key waiting.
 package viewer
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -22,10 +24,20 @@ import (
 type Options struct {
 	Session *store.Session // show its messages; nil: the list of sessions
 	Plain   bool           // no colours
+	Light   bool           // the terminal's background is light
 
 	// Compare is shown instead of a session; the Source is model.TwoSources.
 	Compare *model.Comparison
+
+	Filter   *store.Filter // of the messages of Session
+	Filters  []string      // filters that were written before, oldest first
+	CopyFile string        // what is copied is written to it too
+	Desk     model.Desk
+	Remember func(filters []string) // told at the end; nil: nobody is
 }
+
+// clipboardLimit is what terminals take in one sequence, in bytes of text.
+const clipboardLimit = 74_000
 
 // tick is how often a session that is being recorded is looked at.
 const tick = 100 * time.Millisecond
@@ -50,15 +62,23 @@ func RunOn(ctx context.Context, screen tcell.Screen, src model.Source, o Options
 	}
 	defer screen.Fini() // runs in a panic too, before its text is printed
 	screen.EnableMouse(tcell.MouseButtonEvents)
+	screen.EnablePaste()
 
 	m := model.New()
+	m.Desk, m.Filters = o.Desk, model.NewHistory(o.Filters)
 	switch {
 	case o.Compare != nil:
 		m.Compare(*o.Compare)
 	case o.Session != nil:
 		m.Open(*o.Session)
+		if o.Filter != nil {
+			m.SetFilter(o.Filter)
+		}
 	}
-	l := &loop{screen: screen, model: m, src: src, theme: themeOf(o.Plain), events: make(chan tcell.Event, 64), parts: make(chan part)}
+	if o.Remember != nil {
+		defer func() { o.Remember(m.Filters.Lines()) }()
+	}
+	l := &loop{screen: screen, model: m, src: src, theme: themeOf(o.Plain, o.Light), copyFile: o.CopyFile, events: make(chan tcell.Event, 64), parts: make(chan part), tasks: map[*model.Task]*running{}}
 	quit := make(chan struct{})
 	defer close(quit)
 	go screen.ChannelEvents(l.events, quit)
@@ -75,15 +95,17 @@ type loop struct {
 	src    model.Source
 	theme  theme
 	events chan tcell.Event
-	parts  chan part // of the answer to the task, in order
-	task   *running  // nil: none
+	parts  chan part // of the answers to tasks, in order
+	tasks  map[*model.Task]*running
 
-	buttons tcell.ButtonMask // that are down
+	copyFile string
+	buttons  tcell.ButtonMask // that are down
 }
 
 // part is a part of the answer to a task, or its end, which may be the panic of
 // the goroutine that worked on it.
 type part struct {
+	task  *model.Task
 	apply func()
 	last  bool
 	err   error
@@ -92,17 +114,16 @@ type part struct {
 
 // running is a task under way.
 type running struct {
-	what     string
 	at       time.Time
 	progress *model.Progress
 	cancel   context.CancelFunc
 }
 
-// wait lets the task end. What it still has to show is of no use.
+// wait lets the tasks end. What they still have to show is of no use.
 func (l *loop) wait() {
-	for l.task != nil {
+	for len(l.tasks) > 0 {
 		if p := <-l.parts; p.last {
-			l.task = nil
+			delete(l.tasks, p.task)
 		}
 	}
 }
@@ -113,6 +134,7 @@ func (l *loop) run(ctx context.Context) error {
 	l.model.Resize(l.screen.Size())
 	for !l.model.Quit() {
 		l.work(ctx)
+		l.copy()
 		l.draw()
 		select {
 		case <-ctx.Done():
@@ -141,27 +163,28 @@ func (l *loop) drain() {
 	}
 }
 
-// work begins the model's next task, stops the one that is under way when it is
-// not wanted, and tells when it takes long.
+// work begins what the model wants done next, stops what it wants no longer,
+// and tells what takes long.
 func (l *loop) work(ctx context.Context) {
-	if t := l.model.Next(); t != nil && l.task == nil {
+	for t := l.model.Next(); t != nil; t = l.model.Next() {
 		l.begin(ctx, t)
 	}
-	switch {
-	case l.task == nil:
-	case l.model.Stop():
-		l.task.cancel()
-	case time.Since(l.task.at) > slow:
-		l.model.Progress(strings.TrimSpace(l.task.what+" … "+l.task.progress.String()) + "  (Esc stops it)")
+	for t, r := range l.tasks {
+		switch {
+		case l.model.Stop(t):
+			r.cancel()
+		case time.Since(r.at) > slow:
+			t.Progress(strings.TrimSpace(t.What + " … " + r.progress.String()))
+		}
 	}
 }
 
 func (l *loop) begin(ctx context.Context, t *model.Task) {
 	ctx, cancel := context.WithCancel(ctx)
-	progress := model.NewProgress(func(apply func()) { l.parts <- part{apply: apply} })
-	l.task = &running{t.What, time.Now(), progress, cancel}
+	progress := model.NewProgress(func(apply func()) { l.parts <- part{task: t, apply: apply} })
+	l.tasks[t] = &running{time.Now(), progress, cancel}
 	go func() {
-		end := part{last: true}
+		end := part{task: t, last: true}
 		defer func() {
 			end.panic = recover() // told by the goroutine that owns the terminal
 			l.parts <- end
@@ -170,19 +193,18 @@ func (l *loop) begin(ctx context.Context, t *model.Task) {
 	}()
 }
 
-// answer takes in a part of the answer.
+// answer takes in a part of an answer.
 func (l *loop) answer(p part) {
-	if p.panic != nil {
-		l.task = nil
-		panic(p.panic)
-	}
 	if !p.last {
-		l.model.Part(p.apply)
+		l.model.Part(p.task, p.apply)
 		return
 	}
-	l.task.cancel()
-	l.task = nil
-	l.model.Done(p.apply, p.err)
+	l.tasks[p.task].cancel()
+	delete(l.tasks, p.task)
+	if p.panic != nil {
+		panic(p.panic)
+	}
+	l.model.Done(p.task, p.apply, p.err)
 }
 
 func (l *loop) event(ev tcell.Event) {
@@ -197,6 +219,32 @@ func (l *loop) event(ev tcell.Event) {
 	}
 	if l.model.TakeRedraw() {
 		l.screen.Sync()
+	}
+}
+
+// copy puts what the model wants copied on the clipboard of the terminal, which
+// may be on another machine (OSC 52), and into the file.
+func (l *loop) copy() {
+	text, ok := l.model.TakeCopy()
+	if !ok {
+		return
+	}
+	if l.copyFile != "" {
+		if err := os.WriteFile(l.copyFile, []byte(text), 0o600); err != nil {
+			l.model.Notice = model.Printable(fmt.Sprintf("--copy-file: %v", err))
+			return
+		}
+		l.model.Notice += ", also to " + model.Printable(l.copyFile)
+	}
+	switch tty, has := l.screen.Tty(); {
+	case len(text) > clipboardLimit && l.copyFile == "":
+		l.model.Notice = fmt.Sprintf("%d bytes are more than a terminal takes: start with --copy-file FILE", len(text))
+	case len(text) > clipboardLimit:
+		l.model.Notice = fmt.Sprintf("copied %d bytes to %s only: they are more than a terminal takes", len(text), model.Printable(l.copyFile))
+	case has: // tcell knows only some terminals that understand it, tmux and screen not
+		fmt.Fprintf(tty, "\x1b]52;c;%s\x07", base64.StdEncoding.EncodeToString([]byte(text)))
+	default:
+		l.screen.SetClipboard([]byte(text))
 	}
 }
 

@@ -148,13 +148,26 @@ func holds(picture string, texts []string) bool {
 	return true
 }
 
+// press presses keys. It looks at what is drawn meanwhile: the viewer does not
+// go on before that.
 func (term *terminal) press(keys ...any) {
-	for _, key := range keys {
-		switch key := key.(type) {
-		case rune:
-			term.screen.InjectKey(tcell.KeyRune, key, tcell.ModNone)
-		case tcell.Key:
-			term.screen.InjectKey(key, 0, tcell.ModNone)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, key := range keys {
+			switch key := key.(type) {
+			case rune:
+				term.screen.InjectKey(tcell.KeyRune, key, tcell.ModNone)
+			case tcell.Key:
+				term.screen.InjectKey(key, 0, tcell.ModNone)
+			}
+		}
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case <-term.drawn:
 		}
 	}
 }
@@ -188,7 +201,9 @@ func TestViewsAndKeys(t *testing.T) {
 	term.press('n', 'd')
 	term.sees("detail  message 3", "漢字␛[2J", "Findings", "unknown-name")
 	term.press('?')
-	term.sees("gctap  help", "j, Down, WheelDown", "Ctrl-C")
+	term.sees("gctap  help", "j, Down, WheelDown")
+	term.press('G')
+	term.sees("Ctrl-C", "delete all behind")
 	term.press(tcell.KeyEscape, tcell.KeyEscape, tcell.KeyEscape)
 	term.sees("gctap  sessions")
 	term.press('q')
@@ -273,7 +288,7 @@ func TestWideCharactersStayInTheirColumns(t *testing.T) {
 	}
 	defer screen.Fini()
 	screen.SetSize(20, 2)
-	p := painter{s: screen, theme: themeOf(true), width: 20, height: 2}
+	p := painter{s: screen, theme: themeOf(true, false), width: 20, height: 2}
 	model.Columns(&p, 0, model.Plain, []int{0, 6}, "漢字漢字漢字", "next")
 	p.Put(0, 1, 20, "e\u0301galite\u0301", model.Plain)
 	screen.Show()

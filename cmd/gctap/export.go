@@ -38,6 +38,8 @@ type exportFlags struct {
 	hideKey    string // file
 	report     string
 	reveal     string // file
+
+	seen func(seq int64) // told of each message that is written as text; nil: nobody is
 }
 
 func exportCommand(a *app) *cobra.Command {
@@ -263,6 +265,9 @@ func (a *app) exportText(ctx context.Context, s *store.Store, session store.Sess
 			}
 			if err != nil {
 				return err
+			}
+			if f.seen != nil {
+				f.seen(row.Seq)
 			}
 		}
 		return finish()

@@ -79,6 +79,11 @@ func (s twoSources) Scan(id int64, f *store.Filter, seq int64, back bool) *store
 	return src.Scan(own, f, seq, back)
 }
 
+func (s twoSources) Marks(ctx context.Context, id int64) ([]store.Annotation, error) {
+	src, own := s.of(id)
+	return src.Marks(ctx, own)
+}
+
 // A DiffScreen shows what a comparison has aligned. The pairs stand in a spool;
 // in memory are what differs, and the messages on the screen.
 type DiffScreen struct {
@@ -392,7 +397,7 @@ func readSide(ctx context.Context, src Source, session, seq int64) (*side, error
 	if err != nil || len(rows) == 0 || rows[0].Seq != seq {
 		return nil, err
 	}
-	s := &side{item: itemOf(&rows[0]), values: map[string]string{}}
+	s := &side{item: itemOf(&rows[0], &seen{}), values: map[string]string{}}
 	msg := flow.Decode(&rows[0].Record, decode.Options{})
 	for i := range msg.Fields {
 		s.flatten(msg.Fields[i].Name, msg.Fields[i].Value)

@@ -14,6 +14,7 @@ const (
 	Raw         Name = "raw"
 	Hex         Name = "hex"
 	Help        Name = "help"
+	PromptLine  Name = "line" // not a view: the line that the user writes
 )
 
 // A Binding says what a key does in a view. Keys are named as the help screen
@@ -38,17 +39,49 @@ var Bindings = slices.Concat(
 		{MessageList, "r", "view.raw", "the message as it came"},
 		{MessageList, "x", "view.hex", "the message in hex"},
 		{MessageList, "f", "follow", "stay at the end while it is recorded; moving stops that"},
-		{MessageList, "t", "time", "time of day, or since the message above"},
+		{MessageList, "t", "time", "time of day, since the message above, or since the mark above"},
+		{MessageList, "/", "filter", "filter: the line is checked and completed while you write"},
+		{MessageList, "=", "filter.value", "filter by agent and name of the message"},
+		{MessageList, "\\", "filter.clear", "take the filter away"},
+		{MessageList, "s", "search", "search a text in what is shown"},
+		{MessageList, "n", "search.next", "search on"},
+		{MessageList, "N", "search.prev", "search back"},
+		{MessageList, "m", "mark", "mark the message, or take its mark away; saved in the session"},
+		{MessageList, "M", "mark.note", "mark it with a note"},
+		{MessageList, "]", "mark.next", "next mark"},
+		{MessageList, "[", "mark.prev", "mark before"},
+		{MessageList, "y", "copy", "copy the message to the clipboard"},
+		{MessageList, "e", "export", "export what is shown to a file"},
 	},
 	reading(Detail), reading(Raw), reading(Hex),
 	ladderKeys(), timelineKeys(), diffKeys(),
 	scrolling(Help, "line"),
 	[]Binding{
+		{PromptLine, "Enter", "line.accept", "done"},
+		{PromptLine, "Esc", "line.cancel", "leave it"},
+		{PromptLine, "Tab", "line.next", "complete: next"},
+		{PromptLine, "Backtab", "line.prev", "complete: the one before"},
+		{PromptLine, "Up", "line.older", "what was written before"},
+		{PromptLine, "Down", "line.newer", "what was written after"},
+		{PromptLine, "Left", "line.left", "a character left"},
+		{PromptLine, "Right", "line.right", "a character right"},
+		{PromptLine, "Home", "line.home", "to the beginning"},
+		{PromptLine, "Ctrl-A", "line.home", ""},
+		{PromptLine, "End", "line.end", "to the end"},
+		{PromptLine, "Ctrl-E", "line.end", ""},
+		{PromptLine, "Backspace", "line.rub", "delete the character before"},
+		{PromptLine, "Delete", "line.delete", "delete the character"},
+		{PromptLine, "Ctrl-D", "line.delete", ""},
+		{PromptLine, "Ctrl-W", "line.word", "delete the word before"},
+		{PromptLine, "Ctrl-U", "line.head", "delete all before"},
+		{PromptLine, "Ctrl-K", "line.tail", "delete all behind"},
+	},
+	[]Binding{
 		{Everywhere, "1", "tab.messages", "the messages of the session"},
 		{Everywhere, "2", "tab.ladder", "the messages as arrows between clients and GC"},
 		{Everywhere, "3", "tab.timeline", "states and calls of agents over time"},
 		{Everywhere, "?", "view.help", "this help"},
-		{Everywhere, "Esc", "back", "back"},
+		{Everywhere, "Esc", "stop", "stop what is waited for; else back"},
 		{Everywhere, "q", "back", "back; in the first view: quit"},
 		{Everywhere, "Ctrl-C", "quit", "quit at once"},
 		{Everywhere, "Ctrl-L", "redraw", "draw the screen afresh"},
@@ -86,16 +119,26 @@ func reading(v Name) []Binding {
 		Binding{v, "r", "view.raw", "as it came"},
 		Binding{v, "x", "view.hex", "in hex"},
 		Binding{v, "Tab", "view.turn", "decoded, raw, hex in turn"},
+		Binding{v, "=", "filter.value", "filter by the selected value"},
+		Binding{v, "m", "mark", "mark the message, or take its mark away"},
+		Binding{v, "M", "mark.note", "mark it with a note"},
+		Binding{v, "y", "copy", "copy the selected value to the clipboard"},
+		Binding{v, "Y", "copy.message", "copy the whole message"},
 	)
 }
 
 // ActionFor returns what key does in v; empty for nothing.
 func ActionFor(v Name, key string) string {
-	for _, view := range []Name{v, Everywhere} {
-		for _, b := range Bindings {
-			if b.View == view && b.Key == key {
-				return b.Action
-			}
+	if action := actionIn(v, key); action != "" {
+		return action
+	}
+	return actionIn(Everywhere, key)
+}
+
+func actionIn(v Name, key string) string {
+	for _, b := range Bindings {
+		if b.View == v && b.Key == key {
+			return b.Action
 		}
 	}
 	return ""
@@ -104,7 +147,7 @@ func ActionFor(v Name, key string) string {
 // hints are the keys that the last line of the screen names.
 var hints = map[Name]string{
 	SessionList: "Enter open  ? help  q quit",
-	MessageList: "Enter detail  r raw  x hex  f follow  ? help  q back",
+	MessageList: "Enter detail  / filter  s search  m mark  f follow  ? help  q back",
 	Detail:      "d decoded  r raw  x hex  n p messages  q back",
 	Raw:         "d decoded  r raw  x hex  n p messages  q back",
 	Hex:         "d decoded  r raw  x hex  n p messages  q back",
@@ -120,9 +163,13 @@ func Hints(v Name) string { return hints[v] }
 // helpText is the help screen: the key table, read from top to bottom.
 func helpText(v Name) Text {
 	var lines []Line
-	for _, view := range []Name{v, Everywhere} {
+	for _, view := range []Name{v, Everywhere, PromptLine} {
 		title := "Everywhere"
-		if view != Everywhere {
+		switch view {
+		case Everywhere:
+		case PromptLine:
+			title = "While you write a line"
+		default:
 			title = fmt.Sprintf("In the view %q", string(view))
 		}
 		lines = append(lines, Line{Style: Title, Text: title})

@@ -499,8 +499,8 @@ func TestTimelineCanBeStopped(t *testing.T) {
 	settle(t, m, s)
 	m.Key("3")
 	task := m.Next()
-	m.Progress("reading what agents did … 3 %")
-	if m.Key("Esc"); !m.Stop() {
+	task.Progress("reading what agents did … 3 %")
+	if m.Key("Esc"); !m.Stop(task) {
 		t.Fatal("Esc does not stop it")
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -27,20 +27,22 @@ type Item struct {
 	Severity  int // of the worst finding: 0 none, 1 note, 2 warning, 3 error
 }
 
-func itemOf(row *store.Row) Item {
+func itemOf(row *store.Row, known *seen) Item {
 	msg := flow.Decode(&row.Record, decode.Options{})
+	known.row(row, &msg)
 	return Item{
 		Seq: row.Seq, At: row.CapturedAt, Mono: row.Mono, Direction: row.Direction,
 		Agent: Printable(msg.Agent), Name: Printable(msg.Name), Summary: Summary(&row.Record, &msg), Severity: row.Severity,
 	}
 }
 
-func itemsOf(rows []store.Row) []Item {
-	items := make([]Item, len(rows))
+// itemsOf makes items of rows, and says which values it has seen.
+func itemsOf(rows []store.Row) ([]Item, *seen) {
+	items, known := make([]Item, len(rows)), &seen{}
 	for i := range rows {
-		items[i] = itemOf(&rows[i])
+		items[i] = itemOf(&rows[i], known)
 	}
-	return items
+	return items, known
 }
 
 // chunk is how many rows one task brings.
@@ -57,12 +59,27 @@ type Messages struct {
 	Session   store.Session
 	Selected  int64 // seq; 0: none
 	Following bool  // the selection stays on the last message
-	Delta     bool  // times are shown as distances
+	Filter    *store.Filter
+	Clock     Clock // what the column of times shows
 
 	height int
 	count  int // of windows so far: answers for an older one are useless
+	seen   seen
+	marks  marks
+	search search
 	window
 }
+
+// A Clock is what the column of times shows.
+type Clock int
+
+// The clocks, in the order in which they are changed.
+const (
+	TimeOfDay Clock = iota
+	SinceAbove
+	SinceMark
+	clocks
+)
 
 // A window is the part of the list that is in memory.
 type window struct {
@@ -74,6 +91,7 @@ type window struct {
 	toEnd   bool  // it is to be read from the end
 	centre  bool  // the selection goes to the middle of the screen
 	stale   bool  // the session goes on: look again
+	looked  int64 // behind the last item, all up to here was looked at
 	carry   int   // rows still to move once there are more items
 }
 
@@ -86,8 +104,27 @@ func (l *Messages) renew(w window) {
 // open shows a session: a live one at its end, followed, another from its
 // beginning.
 func (l *Messages) open(s store.Session) {
-	l.Session, l.Following = s, s.Live
+	l.Session, l.Following, l.Filter = s, s.Live, nil
+	l.marks, l.search = marks{stale: true}, search{}
 	l.renew(window{toEnd: s.Live, atStart: !s.Live})
+}
+
+// setFilter shows what a filter accepts. The selection stays where it is, or
+// goes to the next that is shown.
+func (l *Messages) setFilter(f *store.Filter) {
+	l.Filter = f
+	at := l.Selected
+	if at == 0 {
+		at = l.goal // nothing passed the filter before
+	}
+	switch {
+	case l.Following:
+		l.renew(window{toEnd: true})
+	case at == 0:
+		l.renew(window{atStart: true})
+	default:
+		l.renew(window{goal: at, centre: true})
+	}
 }
 
 // Visible returns the items on the screen.
@@ -120,15 +157,25 @@ func (l *Messages) Next() *Task {
 	case !l.atEnd && len(l.items) == 0:
 		return l.after(max(l.goal-1, 0))
 	case !l.atEnd && (l.carry > 0 || top+l.height+chunk/2 > len(l.items)):
-		return l.after(l.items[len(l.items)-1].Seq)
+		return l.after(l.tail())
 	case !l.atStart && len(l.items) == 0:
 		return l.before(max(l.goal, 1))
 	case !l.atStart && (l.carry < 0 || top < chunk/2):
 		return l.before(l.items[0].Seq)
 	case l.stale:
 		return l.look()
+	case l.marks.stale:
+		return l.readMarks()
 	}
-	return nil
+	return l.search.next(l)
+}
+
+// tail returns the seq behind which the list goes on.
+func (l *Messages) tail() int64 {
+	if len(l.items) == 0 {
+		return l.looked
+	}
+	return max(l.looked, l.items[len(l.items)-1].Seq)
 }
 
 // task is one of this window: when that is another, nobody wants its answer.
@@ -144,40 +191,111 @@ func (l *Messages) task(do func(ctx context.Context, src Source, p *Progress) (f
 	}
 }
 
+// after reads on behind a seq. What it finds is shown as it comes: a filter may
+// have to look through the whole session for its next row.
 func (l *Messages) after(seq int64) *Task {
-	id := l.Session.ID
-	return l.task(func(ctx context.Context, src Source, _ *Progress) (func(), error) {
-		rows, err := src.After(ctx, id, seq, chunk)
-		items := itemsOf(rows)
+	id, filter, last := l.Session.ID, l.Filter, l.Session.LastSeq
+	fits := func() bool { return len(l.items) == 0 || l.tail() == seq } // nothing was let go of meanwhile
+	put := func(items []Item, known *seen) func() {
 		return func() {
-			l.atEnd = len(items) == 0
-			l.items = append(l.items, items...)
-			if l.Selected == 0 {
+			if len(items) == 0 || !fits() {
+				return
+			}
+			l.items, l.looked = append(l.items, items...), 0
+			l.seen.merge(known)
+			if seq = l.tail(); l.Following {
+				l.last()
+			} else if l.Selected == 0 {
 				l.first()
 			}
+			l.settle()
+		}
+	}
+	return l.task(func(ctx context.Context, src Source, p *Progress) (func(), error) {
+		at, done, err := pages(ctx, src, id, filter, seq, last, p, false, put)
+		return func() {
+			if !fits() {
+				return
+			}
+			l.atEnd, l.looked = done, max(at, l.looked)
+			l.Following = l.Following && (l.Session.Live || !done) // that was the last look
 			l.settle()
 		}, err
 	})
 }
 
+// before reads what comes before a seq.
 func (l *Messages) before(seq int64) *Task {
-	id := l.Session.ID
-	return l.task(func(ctx context.Context, src Source, _ *Progress) (func(), error) {
-		rows, err := src.Before(ctx, id, seq, chunk)
-		items := itemsOf(rows)
+	id, filter, last := l.Session.ID, l.Filter, l.Session.LastSeq
+	fits := func() bool { return l.toEnd || len(l.items) == 0 || l.items[0].Seq == seq }
+	put := func(items []Item, known *seen) func() {
 		return func() {
+			if len(items) == 0 || !fits() {
+				return
+			}
 			if l.toEnd {
 				l.items, l.toEnd, l.atEnd = nil, false, true
 			}
-			l.atStart = len(items) == 0
+			slices.Reverse(items)
 			l.items = slices.Concat(items, l.items)
-			if l.Following || l.Selected == 0 {
+			l.seen.merge(known)
+			if seq = items[0].Seq; l.Following || l.Selected == 0 {
 				l.last()
 			}
+			l.settle()
+		}
+	}
+	return l.task(func(ctx context.Context, src Source, p *Progress) (func(), error) {
+		_, done, err := pages(ctx, src, id, filter, seq, last, p, true, put)
+		return func() {
+			if !fits() {
+				return
+			}
+			if l.toEnd {
+				l.toEnd, l.atEnd, l.items = false, true, nil
+			}
+			l.atStart = done
 			l.Following = l.Following && l.Session.Live // that was the last look
 			l.settle()
 		}, err
 	})
+}
+
+// pages reads rows behind, or with back before, a seq, until there are enough
+// for now, and shows them as they come. It returns up to where it has looked,
+// and whether that is all there is. No filter needs no looking.
+func pages(ctx context.Context, src Source, id int64, f *store.Filter, seq, last int64, p *Progress, back bool,
+	put func([]Item, *seen) func()) (at int64, done bool, err error) {
+	if f == nil {
+		read := src.After
+		if back {
+			read = src.Before
+		}
+		rows, err := read(ctx, id, seq, chunk)
+		if back {
+			slices.Reverse(rows)
+		}
+		if err == nil {
+			p.Show(put(itemsOf(rows)))
+		}
+		return 0, len(rows) == 0, err
+	}
+	scan := src.Scan(id, f, seq, back)
+	for found := 0; !scan.Done() && found < chunk; {
+		rows, err := scan.Next(ctx)
+		if err != nil {
+			return 0, false, err
+		}
+		if found += len(rows); len(rows) > 0 {
+			p.Show(put(itemsOf(rows)))
+		}
+		if back {
+			p.Set(min(seq, last+1)-scan.At(), last)
+		} else {
+			p.Set(scan.At()-seq, last-seq)
+		}
+	}
+	return scan.At(), scan.Done(), nil
 }
 
 // look asks how the session stands.
@@ -206,7 +324,7 @@ func (l *Messages) refreshed(s store.Session) {
 	if !grown {
 		return
 	}
-	if l.Following {
+	if l.Following && s.LastSeq-l.tail() > maxItems && l.Filter == nil {
 		l.toEnd = true
 	}
 	l.atEnd = false
@@ -331,7 +449,9 @@ func (l *Messages) trim() {
 func (l *Messages) Name() Name { return MessageList }
 
 // Place is the selected message.
-func (l *Messages) Place() Place { return Place{Session: l.Session, Seq: l.Selected} }
+func (l *Messages) Place() Place {
+	return Place{Session: l.Session, Filter: l.Filter, Seq: l.Selected}
+}
 
 // Visit goes to a message of the session.
 func (l *Messages) Visit(at Place) {
@@ -387,11 +507,46 @@ func (l *Messages) steps(n int) {
 }
 
 var messageActions = map[string]func(*Messages, *Model){
-	"follow":      (*Messages).follow,
-	"time":        func(l *Messages, _ *Model) { l.Delta = !l.Delta },
-	"view.detail": func(l *Messages, m *Model) { l.read(m, Detail) },
-	"view.raw":    func(l *Messages, m *Model) { l.read(m, Raw) },
-	"view.hex":    func(l *Messages, m *Model) { l.read(m, Hex) },
+	"follow":       (*Messages).follow,
+	"time":         func(l *Messages, _ *Model) { l.Clock = (l.Clock + 1) % clocks },
+	"view.detail":  func(l *Messages, m *Model) { l.read(m, Detail) },
+	"view.raw":     func(l *Messages, m *Model) { l.read(m, Raw) },
+	"view.hex":     func(l *Messages, m *Model) { l.read(m, Hex) },
+	"filter":       func(l *Messages, m *Model) { m.askFilter(l.Filter.String()) },
+	"filter.clear": func(_ *Messages, m *Model) { m.SetFilter(nil) },
+	"filter.value": func(l *Messages, m *Model) { m.filterBy(l.terms()) },
+	"search":       (*Messages).askSearch,
+	"search.next":  func(l *Messages, m *Model) { l.seek(m, false) },
+	"search.prev":  func(l *Messages, m *Model) { l.seek(m, true) },
+	"mark":         func(l *Messages, m *Model) { m.toggleMark(l.Selected) },
+	"mark.note":    func(l *Messages, m *Model) { m.askMark(l.Selected) },
+	"mark.next":    func(l *Messages, m *Model) { l.toMark(m, 1) },
+	"mark.prev":    func(l *Messages, m *Model) { l.toMark(m, -1) },
+	"copy":         (*Messages).copy,
+	"export":       func(_ *Messages, m *Model) { m.askExport() },
+}
+
+// terms accepts messages like the selected one.
+func (l *Messages) terms() string {
+	item, ok := l.item(l.Selected)
+	if !ok {
+		return ""
+	}
+	var terms []string
+	for _, t := range [][2]string{{"agent", item.Agent}, {"name", item.Name}} {
+		if text := term(t[0], t[1]); t[1] != "" && text != "" {
+			terms = append(terms, text)
+		}
+	}
+	return strings.Join(terms, " && ")
+}
+
+// item returns the item of a seq, if the window holds it.
+func (l *Messages) item(seq int64) (Item, bool) {
+	if i := l.index(seq); i < len(l.items) && l.items[i].Seq == seq {
+		return l.items[i], true
+	}
+	return Item{}, false
 }
 
 func (l *Messages) follow(m *Model) {
@@ -435,20 +590,43 @@ var messageColumns = []int{0, 8, 21, 24, 33, 50}
 // Draw shows one message a line.
 func (l *Messages) Draw(c Canvas) {
 	width, _ := c.Size()
-	Columns(c, 0, Title, messageColumns, "    SEQ", "TIME", "", "AGENT", "NAME", "WHAT")
+	Columns(c, 0, Title, messageColumns, "    SEQ", clockTitles[l.Clock], "", "AGENT", "NAME", "WHAT")
+	if l.Filter != nil {
+		text := "filter: " + Printable(l.Filter.String())
+		if n, first := l.Filter.Failures(); n > 0 {
+			text += fmt.Sprintf("  (%d could not be judged: %s)", n, Printable(first.Error()))
+		}
+		c.Put(messageColumns[5]+6, 0, width, text, Mark)
+	}
 	items := l.Visible()
-	if len(items) == 0 && l.Session.LastSeq == 0 {
+	switch {
+	case len(items) > 0:
+	case l.Session.LastSeq == 0:
 		c.Put(2, 2, width, "no messages yet", Dim)
+	case l.Filter != nil && l.atEnd && l.atStart:
+		c.Put(2, 2, width, `no message passes the filter: / changes it, \ takes it away`, Dim)
 	}
 	for i := range items {
-		item := &items[i]
-		style := styleOf(item)
-		if item.Seq == l.Selected {
-			style = style.Selected()
-			c.Fill(1+i, style)
-		}
-		Columns(c, 1+i, style, messageColumns, fmt.Sprintf("%7d", item.Seq), l.clock(item), arrows[item.Direction], item.Agent, item.Name, item.Summary)
+		l.drawItem(c, 1+i, &items[i])
 	}
+}
+
+func (l *Messages) drawItem(c Canvas, y int, item *Item) {
+	style, what, sign := styleOf(item), item.Summary, " "
+	if mark, ok := l.marks.at(item.Seq); ok {
+		sign = "*"
+		if mark.Text != "" {
+			what = "[" + Printable(mark.Text) + "] " + what
+		}
+		if style == Plain || style == Command {
+			style = Mark
+		}
+	}
+	if item.Seq == l.Selected {
+		style = style.Selected()
+		c.Fill(y, style)
+	}
+	Columns(c, y, style, messageColumns, fmt.Sprintf("%s%6d", sign, item.Seq), l.clock(item), arrows[item.Direction], item.Agent, item.Name, what)
 }
 
 func styleOf(item *Item) Style {
@@ -470,14 +648,26 @@ var arrows = map[capture.Direction]string{
 	capture.Command: "->", capture.Event: "<-", capture.Peer: "==", capture.GapRow: "!!", capture.Note: "..",
 }
 
-// clock is an item's time of day, or how long after the item above it came.
+var clockTitles = [clocks]string{"TIME", "SINCE ABOVE", "SINCE MARK"}
+
+// clock is an item's time of day, or how long after the item above it, or the
+// mark above it, it came.
 func (l *Messages) clock(item *Item) string {
-	if l.Delta {
-		above, ok := l.Before(item.Seq)
-		if !ok {
-			return ""
+	switch l.Clock {
+	case SinceAbove:
+		if above, ok := l.Before(item.Seq); ok {
+			return distance(item.Mono - above.Mono)
 		}
-		return fmt.Sprintf("%+11.3fs", (item.Mono - above.Mono).Round(time.Millisecond).Seconds())
+		return ""
+	case SinceMark:
+		if mark, ok := l.marks.above(item.Seq); ok {
+			return distance(item.Mono - mark.mono)
+		}
+		return ""
 	}
 	return item.At.Local().Format("15:04:05.000")
+}
+
+func distance(d time.Duration) string {
+	return fmt.Sprintf("%+11.3fs", d.Round(time.Millisecond).Seconds())
 }

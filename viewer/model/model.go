@@ -15,17 +15,21 @@ type Model struct {
 	Sessions Sessions
 	Messages Messages
 	Reader   Reader
-	Notice   string // one line about what went wrong; gone with the next key
+	Notice   string   // one line about what was done or went wrong; gone with the next key
+	Filters  *History // of filter lines
+	Desk     Desk     // what can be done beside looking
 
-	views    []View // the last is on the screen
-	tabs     map[Name]Placed
-	task     *Task // the work under way
-	stopped  bool  // the user does not want to wait for it
-	progress string
-	width    int
-	height   int
-	quit     bool
-	redraw   bool
+	views   []View // the last is on the screen
+	tabs    map[Name]Placed
+	prompt  *Prompt // over the last lines of the screen; nil: none
+	task    *Task   // the view's work under way
+	jobs    []*Task // of the desk, in order; the first may be under way
+	working bool    // it is
+	clip    *string // to be put on the clipboard
+	width   int
+	height  int
+	quit    bool
+	redraw  bool
 }
 
 // Lines of the screen that are not the view's: the head and the foot.
@@ -33,7 +37,7 @@ const frameLines = 2
 
 // New returns a Model that shows the list of sessions.
 func New() *Model {
-	m := &Model{}
+	m := &Model{Filters: NewHistory(nil)}
 	m.Sessions.stale = true
 	m.Reader.list = &m.Messages
 	m.views = []View{&m.Sessions}
@@ -153,6 +157,10 @@ func (m *Model) Tick() { m.Top().Tick() }
 
 // Key does what the key is bound to. It reports whether it is bound.
 func (m *Model) Key(key string) bool {
+	if m.prompt != nil {
+		m.Notice = ""
+		return m.prompt.key(m, key)
+	}
 	action := ActionFor(m.View(), key)
 	if action == "" {
 		return false
@@ -190,16 +198,23 @@ func (m *Model) Click(x, y int) {
 var actions = map[string]func(*Model){
 	"view.help": (*Model).help,
 	"back":      (*Model).back,
+	"stop":      (*Model).stop,
 	"quit":      func(m *Model) { m.quit = true },
 	"redraw":    func(m *Model) { m.redraw = true },
 }
 
-// back stops what the user waits for, else it takes the view away.
-func (m *Model) back() {
-	if m.progress != "" {
-		m.stopped = true
-		return
+// stop stops what the user waits for, or else goes back.
+func (m *Model) stop() {
+	for _, t := range m.underWay() {
+		if t.progress != "" {
+			t.stopped = true
+			return
+		}
 	}
+	m.back()
+}
+
+func (m *Model) back() {
 	if len(m.views) == 1 {
 		m.quit = true
 		return
@@ -216,52 +231,78 @@ func (m *Model) help() {
 }
 
 // Next returns what is to be done next; nil where there is nothing, or it is
-// under way. Whoever takes it calls Done when its Do has returned.
+// under way. Whoever takes it calls Done when its Do has returned. A view has
+// one task under way at a time, and so has the desk, beside it.
 func (m *Model) Next() *Task {
+	if m.task == nil {
+		if t := m.Top().Next(); t != nil {
+			t.owner = m.Top()
+			m.task = t
+			return t
+		}
+	}
+	if len(m.jobs) > 0 && !m.working {
+		m.working = true
+		return m.jobs[0]
+	}
+	return nil
+}
+
+// Later has work done that goes on whatever is shown.
+func (m *Model) Later(t *Task) { m.jobs = append(m.jobs, t) }
+
+func (m *Model) underWay() []*Task {
+	var all []*Task
 	if m.task != nil {
-		return nil
+		all = append(all, m.task)
 	}
-	if t := m.Top().Next(); t != nil {
-		t.owner = m.Top()
-		m.task, m.stopped = t, false
+	if m.working {
+		all = append(all, m.jobs[0])
 	}
-	return m.task
+	return all
 }
 
-// Progress tells that the work under way takes long, and how far it is. The
-// user may then stop it. Empty: it does not take long.
-func (m *Model) Progress(text string) { m.progress = text }
+// Progress tells that work takes long, and how far it is. The user may then
+// stop it.
+func (t *Task) Progress(text string) { t.progress = text }
 
-// Stop reports whether the work under way is to be stopped: the user wants that,
-// or its answer would be of no use.
-func (m *Model) Stop() bool {
-	t := m.task
-	return t != nil && (m.stopped || t.owner != m.Top() || t.Wanted != nil && !t.Wanted())
+// Stop reports whether work is to be stopped: the user wants that, or its answer
+// would be of no use.
+func (m *Model) Stop(t *Task) bool {
+	return t.stopped || t.owner != nil && t.owner != m.Top() || !t.isWanted()
 }
+
+func (t *Task) isWanted() bool { return t.Wanted == nil || t.Wanted() }
 
 // Part takes in a part of the answer, which the work under way has shown.
-func (m *Model) Part(apply func()) {
-	if t := m.task; t != nil && (t.Wanted == nil || t.Wanted()) {
+func (m *Model) Part(t *Task, apply func()) {
+	if t.isWanted() {
 		apply()
 	}
 }
 
-// Done takes in the end of the work under way: what its Do returned.
-func (m *Model) Done(apply func(), err error) {
-	t, unwanted := m.task, m.Stop() && !m.stopped
-	if err == nil && apply != nil {
-		m.Part(apply)
+// Done takes in the end of work: what its Do returned.
+func (m *Model) Done(t *Task, apply func(), err error) {
+	unwanted := m.Stop(t) && !t.stopped
+	if t == m.task {
+		m.task = nil
+	} else {
+		m.jobs, m.working = m.jobs[1:], false
 	}
-	m.task, m.progress = nil, ""
 	switch {
 	case err == nil:
+		if apply != nil {
+			m.Part(t, apply)
+		}
+		return
 	case unwanted: // and asked for again when it is
-	case m.stopped || errors.Is(err, context.Canceled):
+		return
+	case t.stopped || errors.Is(err, context.Canceled):
 		m.Notice = "stopped: " + t.What
 	default:
 		m.Notice = Printable(err.Error())
 	}
-	if err != nil && !unwanted && t.Failed != nil {
+	if t.Failed != nil {
 		t.Failed(err)
 	}
 }
@@ -300,11 +341,23 @@ func (m *Model) TabBar() []TabLabel {
 
 // Foot is the last line: what went wrong, or is awaited, or can be done.
 func (m *Model) Foot() (string, Style) {
-	switch {
-	case m.Notice != "":
-		return m.Notice, Error
-	case m.progress != "":
-		return m.progress, Plain
+	if m.Notice != "" {
+		return m.Notice, Warning
+	}
+	for _, t := range m.underWay() {
+		if t.progress != "" {
+			return t.progress + "  (Esc stops it)", Plain
+		}
 	}
 	return Hints(m.View()), Dim
+}
+
+// DrawPrompt draws the line that the user writes over the foot of the screen,
+// and returns the column of the cursor in the last line; ok is false where there
+// is no such line.
+func (m *Model) DrawPrompt(screen Canvas) (x int, ok bool) {
+	if m.prompt == nil {
+		return 0, false
+	}
+	return m.prompt.draw(screen, m.Notice), true
 }

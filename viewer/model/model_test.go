@@ -42,6 +42,8 @@ func (f *fake) After(_ context.Context, session, seq int64, n int) ([]store.Row,
 	return rows, f.err
 }
 
+func (f *fake) Marks(context.Context, int64) ([]store.Annotation, error) { return nil, f.err }
+
 func (f *fake) Scan(int64, *store.Filter, int64, bool) *store.Scan { return nil }
 
 func (f *fake) Before(_ context.Context, session, seq int64, n int) ([]store.Row, error) {
@@ -85,7 +87,8 @@ func settle(t *testing.T, m *Model, src Source) {
 
 // do does a task as whoever drives the model does.
 func do(ctx context.Context, m *Model, src Source, task *Task) {
-	m.Done(task.Do(ctx, src, NewProgress(func(apply func()) { apply() })))
+	apply, err := task.Do(ctx, src, NewProgress(func(apply func()) { m.Part(task, apply) }))
+	m.Done(task, apply, err)
 }
 
 // press gives keys, and between them all that the model asks for.
@@ -375,13 +378,13 @@ func TestLateAnswersAreDropped(t *testing.T) {
 	m := New()
 	settle(t, m, src)
 	m.Open(src.sessions[0])
-	apply, err := m.Next().Do(t.Context(), src, nil)
+	task := m.Next()
 	m.Key("q")
 	m.Open(src.sessions[1])
-	if !m.Stop() {
+	if !m.Stop(task) {
 		t.Error("work that nobody wants goes on")
 	}
-	m.Done(apply, err)
+	do(t.Context(), m, src, task)
 	settle(t, m, src)
 	if got := where(m); got != "1-10 at 1" {
 		t.Errorf("the other session's rows came in: %s", got)
@@ -437,6 +440,7 @@ func (o one) Session(context.Context, int64) (store.Session, error) { return sto
 func (o one) After(context.Context, int64, int64, int) ([]store.Row, error) {
 	return []store.Row{o.row}, nil
 }
+func (o one) Marks(context.Context, int64) ([]store.Annotation, error)       { return nil, nil }
 func (o one) Scan(int64, *store.Filter, int64, bool) *store.Scan             { return nil }
 func (o one) Before(context.Context, int64, int64, int) ([]store.Row, error) { return nil, nil }
 
@@ -474,6 +478,7 @@ var opened = map[Name]func(t *testing.T, m *Model, src Source){
 	Ladder:      func(t *testing.T, m *Model, src Source) { press(t, m, src, "2") },
 	Timeline:    func(t *testing.T, m *Model, src Source) { press(t, m, src, "3") },
 	DiffView:    opensDiff,
+	PromptLine:  func(t *testing.T, m *Model, src Source) { press(t, m, src, "/") },
 }
 
 func TestEveryKeyDoesSomething(t *testing.T) {
@@ -492,7 +497,7 @@ func TestEveryKeyDoesSomething(t *testing.T) {
 		settle(t, m, src)
 		press(t, m, src, "Enter")
 		open(t, m, src)
-		if m.View() != view {
+		if m.View() != view && (view != PromptLine || m.Asking() == nil) {
 			t.Fatalf("%q is shown, not %q", m.View(), view)
 		}
 		if !m.Key(b.Key) {
@@ -507,17 +512,18 @@ func TestUnwantedWorkIsStopped(t *testing.T) {
 	m := New()
 	settle(t, m, src)
 	m.Key("Enter")
-	if task := m.Next(); task == nil || m.Stop() {
+	task := m.Next()
+	if task == nil || m.Stop(task) {
 		t.Fatal("no work to do for a list that is opened")
 	}
-	m.Progress("reading messages …")
+	task.Progress("reading messages …")
 	m.Key("Esc")
-	if !m.Stop() || m.View() != MessageList {
-		t.Fatalf("Esc while waiting: stop %v, in %s", m.Stop(), m.View())
+	if !m.Stop(task) || m.View() != MessageList {
+		t.Fatalf("Esc while waiting: stop %v, in %s", m.Stop(task), m.View())
 	}
-	m.Done(nil, context.Canceled)
-	if m.Notice != "stopped: reading messages" || m.Next() != nil {
-		t.Errorf("after stopping: %q", m.Notice)
+	m.Done(task, nil, context.Canceled)
+	if next := m.Next(); m.Notice != "stopped: reading messages" || next != nil && next.What == task.What {
+		t.Errorf("after stopping: %q, then %+v", m.Notice, next)
 	}
 	m.Key("Esc")
 	if m.View() != SessionList {

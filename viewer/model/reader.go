@@ -160,12 +160,20 @@ func (r *Reader) turnTo(v Name) {
 var turn = map[Name]Name{Detail: Raw, Raw: Hex, Hex: Detail}
 
 // Do does an action of the reader.
-func (r *Reader) Do(_ *Model, action string) bool {
+func (r *Reader) Do(m *Model, action string) bool {
 	if n, ok := Steps(action, r.height); ok {
 		r.by(n)
 		return true
 	}
 	switch action {
+	case "filter.value":
+		m.filterBy("")
+	case "mark":
+		m.toggleMark(r.wanted())
+	case "mark.note":
+		m.askMark(r.wanted())
+	case "copy":
+	case "copy.message":
 	case "message.next":
 		r.neighbour(1)
 	case "message.prev":

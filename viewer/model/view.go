@@ -47,6 +47,17 @@ type Source interface {
 	After(ctx context.Context, session, seq int64, n int) ([]store.Row, error)
 	Before(ctx context.Context, session, seq int64, n int) ([]store.Row, error)
 	Scan(session int64, f *store.Filter, seq int64, back bool) *store.Scan
+	Marks(ctx context.Context, session int64) ([]store.Annotation, error)
+}
+
+// A Desk is what can be done with a session beside looking at it. What is nil
+// cannot be done here.
+type Desk struct {
+	Mark   func(ctx context.Context, session, seq int64, text string) error
+	Unmark func(ctx context.Context, session, seq int64) error
+	// Export writes the messages that the filter accepts into a new file, and
+	// says in one line what it wrote.
+	Export func(ctx context.Context, s store.Session, f *store.Filter, file string, p *Progress) (string, error)
 }
 
 // A Tab is one of the views of a session that stand beside each other.
@@ -82,7 +93,9 @@ type Task struct {
 	// stopped. nil: it is as long as the view is on the screen.
 	Wanted func() bool
 
-	owner View
+	owner    View   // nil: it goes on whatever is shown
+	progress string // empty: it does not take long
+	stopped  bool   // the user does not want to wait for it
 }
 
 // A Progress is how a Task tells how far it is. It may be used by any goroutine.
