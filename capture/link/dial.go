@@ -84,7 +84,7 @@ func (c *Conn) secure(a Address) (*tls.Config, error) {
 	if !a.TLS {
 		return nil, nil
 	}
-	return c.config.TLS.config(a.Host)
+	return c.config.TLS.Config(a.Host)
 }
 
 // connectIP connects and logs in, within the configured timeout.

@@ -17,8 +17,8 @@ type TLS struct {
 	ServerName string // the name in the broker's certificate, where not the host
 }
 
-// config reads the files. host is the name to be proven where none is given.
-func (t TLS) config(host string) (*tls.Config, error) {
+// Config reads the files. host is the name to be proven where none is given.
+func (t TLS) Config(host string) (*tls.Config, error) {
 	c := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName

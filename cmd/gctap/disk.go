@@ -25,12 +25,15 @@ const (
 
 // A guardedSink brings batches to a sink whose disk may fill up. It keeps a
 // reserve file and gives it up at that moment, so that what was already
-// received, and the row that says what was not, still fit.
+// received, and the row that says what was not, still fit. One that is patient
+// waits for the end of any failure: traffic that passes through this program
+// must not stop with its recording.
 type guardedSink struct {
 	sink    capture.Sink
 	spare   func(context.Context) error // before the reserve is used up
 	reserve *reserve
 	wait    bool
+	patient bool
 	stop    <-chan struct{} // the recording is to end: stop waiting
 	say     *talker
 	every   time.Duration // between attempts
@@ -40,13 +43,13 @@ type guardedSink struct {
 
 func (g *guardedSink) Write(ctx context.Context, b capture.Batch) error {
 	err := g.sink.Write(ctx, b)
-	if !errors.Is(err, store.ErrFull) {
+	if !g.awaited(err) {
 		return err
 	}
 	g.since = time.Now()
 	if g.wait {
-		if again := g.waitForRoom(ctx, b, err); !errors.Is(again, store.ErrFull) {
-			return again
+		if err = g.waitForRoom(ctx, b, err); !errors.Is(err, store.ErrFull) {
+			return err
 		}
 	}
 	if spareErr := g.spare(ctx); spareErr != nil {
@@ -56,18 +59,30 @@ func (g *guardedSink) Write(ctx context.Context, b capture.Batch) error {
 	return &capture.Shortfall{Kept: g.fit(ctx, b), Err: err}
 }
 
+// awaited reports whether an error is one whose end is waited for.
+func (g *guardedSink) awaited(err error) bool {
+	return errors.Is(err, store.ErrFull) || err != nil && g.patient
+}
+
 // waitForRoom tries again until the batch fits or the recording is to end.
 func (g *guardedSink) waitForRoom(ctx context.Context, b capture.Batch, err error) error {
-	g.say.line("%v; waiting for room, and counting what does not fit into memory", err)
-	for {
+	what, over := "waiting for room", "there is room again"
+	if !errors.Is(err, store.ErrFull) {
+		what, over = "traffic goes on, and storing is tried again", "what comes is stored again"
+	}
+	g.say.line("%v; %s, and counting what does not fit into memory", err, what)
+	for last := false; ; {
 		select {
 		case <-g.stop:
-			return err
+			last = true
 		case <-time.After(g.every):
 		}
-		if err = g.sink.Write(ctx, b); !errors.Is(err, store.ErrFull) {
-			g.say.line("there is room again after %s", time.Since(g.since).Round(time.Second))
+		err = g.sink.Write(ctx, b)
+		if err == nil {
+			g.say.line("%s after %s", over, time.Since(g.since).Round(time.Second))
 			g.since = time.Time{}
+		}
+		if last || !g.awaited(err) {
 			return err
 		}
 	}

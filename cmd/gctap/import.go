@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gctap/capture"
+	"gctap/capture/wire"
 	"gctap/store"
 )
 
@@ -25,30 +26,68 @@ type importFlags struct {
 	name     string
 	identity string
 	salvage  bool
+	pcap     bool
+	wire     wireFlags
 }
 
 func importCommand(a *app) *cobra.Command {
 	var f importFlags
 	cmd := &cobra.Command{
 		Use:   "import FILE...",
-		Short: "Take sessions from files into the store",
+		Short: "Take sessions, or what a packet capture saw, into the store",
 		Long: `Take sessions into the store from files that 'gctap export' wrote: session files, or
 JSON lines. What a file is, its beginning says. A session keeps its chain, its seal
 and the signatures of who recorded it; JSON lines carry none, and become a new chain.
 
 With --salvage the good beginning of each session is taken out of a damaged store,
-with a gap row where it breaks off. The file itself is never touched.`,
+with a gap row where it breaks off. The file itself is never touched.
+
+With --pcap the files are one packet capture (pcap or pcapng, gzip too), in any order,
+or - for standard input, which is recorded while it comes. What passed between GC, its
+broker and its clients is found by content, whatever the ports: OpenWire (JMS), STOMP,
+REST and xuc. Messages become a session with the packets' times; who was handed a
+message, and when it was acknowledged, are its notes; what the capture does not hold
+becomes gap rows. Passwords are masked; other applications' messages are counted and
+never stored; what is encrypted with TLS is named. A capture for gctap is made with:
+
+  tcpdump -i any -s 0 -U -w gc.pcap 'tcp port 61616 or tcp port 61613'`,
 		Example: `  gctap import incident.gctap
   gctap import --identity key.txt incident.age
-  gctap import --salvage damaged.db`,
+  gctap import --salvage damaged.db
+  gctap import --pcap gc.pcap --name incident
+  ssh root@broker tcpdump -i any -s 0 -U -w - tcp port 61616 | gctap import --pcap - --name live`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.importFiles(cmd.Context(), args, f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			if f.pcap {
+				f.wire.name = f.name
+				return a.importPcap(cmd.Context(), args, f.wire)
+			}
+			return a.importFiles(cmd.Context(), args, f)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.name, "name", "", "name of the session, where the file has one session")
 	flags.StringVar(&f.identity, "identity", "", "file with the age identity that decrypts")
 	flags.BoolVar(&f.salvage, "salvage", false, "take what can be read out of damaged stores")
+	flags.BoolVar(&f.pcap, "pcap", false, "the files are one packet capture; - is standard input")
+	f.wire.register(flags, " (--pcap)")
 	return cmd
+}
+
+// check refuses flags that do not go together.
+func (f *importFlags) check(given func(string) bool) error {
+	if f.pcap && (f.salvage || f.identity != "") {
+		return usagef("--pcap reads packet captures: --salvage and --identity are for sessions")
+	}
+	for _, name := range []string{"queue", "topic", "site-tz", "filter", "keep-secrets"} {
+		if !f.pcap && given(name) {
+			return usagef("--%s goes with --pcap: a session that is imported has its own", name)
+		}
+	}
+	return nil
 }
 
 func (a *app) importFiles(ctx context.Context, files []string, f importFlags) error {
@@ -107,6 +146,8 @@ func (a *app) importFile(ctx context.Context, s *store.Store, file string, f imp
 		return nil, fmt.Errorf("import %s: is armoured: take the armour off first with age --decrypt", file)
 	case bytes.HasPrefix(bytes.TrimSpace(head), []byte("{")):
 		return importLines(ctx, s, r, filepath.Base(file))
+	case wire.IsPcap(head):
+		return nil, usagef("import %s: is a packet capture: gctap import --pcap %s", file, file)
 	}
 	return nil, fmt.Errorf("import %s: is neither a session file, nor encrypted by export, nor lines of JSON; for a damaged store add --salvage", file)
 }

@@ -23,15 +23,20 @@ func handshakeTopics(rec *capture.Record) []string {
 // use JSON with a "type" too, so a JSON event must also name its agent.
 func isEvent(rec *capture.Record) bool {
 	m := flow.Decode(rec, decode.Options{})
-	if m.Kind != "event" || m.Spec() == nil {
+	if m.Kind != "event" || m.Spec() == nil || !wellFormed(&m) {
 		return false
 	}
+	return m.Protocol == "gc-text" || m.Protocol == "gc-json" && m.Agent != ""
+}
+
+// wellFormed reports whether a message has a name and values of the protocol.
+func wellFormed(m *decode.Message) bool {
 	for _, f := range m.Findings {
 		if f.Severity == "error" || f.Code == "unknown-name" || f.Code == "bad-value" {
 			return false
 		}
 	}
-	return m.Protocol == "gc-text" || m.Protocol == "gc-json" && m.Agent != ""
+	return m.Kind != decode.Unknown
 }
 
 // maskRecord returns what a recorder does to every record before it keeps it:
@@ -48,6 +53,11 @@ func maskRecord(k *decode.Masker) func(*capture.Record) {
 				rec.Masked = []capture.Mask{{End: len(rec.Body)}}
 			}
 		}()
+		if rec.Direction == capture.Note && rec.Source != "rest" { // in the tap's own words
+			rec.Body = []byte(k.Text(string(rec.Body)))
+			maskHeaders(k, rec)
+			return
+		}
 		in := decode.Input{Type: rec.JMSType, Body: rec.Body, Direction: decode.FromGC}
 		if rec.Direction == capture.Command {
 			in.Direction = decode.ToGC
@@ -57,15 +67,21 @@ func maskRecord(k *decode.Masker) func(*capture.Record) {
 		for _, m := range masks {
 			rec.Masked = append(rec.Masked, capture.Mask{Field: m.Field, Start: m.Start, End: m.End})
 		}
-		for i := range rec.Headers {
-			h := &rec.Headers[i]
-			if masked := k.Text(h.Value); masked != h.Value {
-				h.Value = masked
-				rec.Masked = append(rec.Masked, capture.Mask{Field: "header:" + h.Name, End: len(masked)})
-			}
-		}
+		maskHeaders(k, rec)
 		for _, text := range []*string{&rec.ReplyTo, &rec.CorrelationID, &rec.To, &rec.OriginalTo} {
 			*text = k.Text(*text)
+		}
+	}
+}
+
+// maskHeaders masks the secrets in a record's headers that were seen before, and
+// those that say what they are.
+func maskHeaders(k *decode.Masker, rec *capture.Record) {
+	for i := range rec.Headers {
+		h := &rec.Headers[i]
+		if masked := k.Text(h.Value); masked != h.Value {
+			h.Value = masked
+			rec.Masked = append(rec.Masked, capture.Mask{Field: "header:" + h.Name, End: len(masked)})
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type recording struct {
 	config link.Config
 	say    *talker
 	origin string // of the session
+	ended  string // why it ends where nobody stops it
 	ready  func() // told once everything is subscribed; may be nil
 	sink   *guardedSink
 	keep   keeper
@@ -61,10 +63,11 @@ func (r *recording) run(ctx context.Context, db *store.Store) error {
 		return err
 	}
 	defer conn.Close()
-	rec, err := r.prepare(ctx, db, conn.Peer())
+	prepared, err := r.prepare(ctx, db, r.info(conn.Peer()))
 	if err != nil {
 		return err
 	}
+	rec := capture.NewRecorder(prepared)
 	defer func() { r.sink.reserve.free(); r.sink.reserve.freeLast() }()
 	stopMetrics, err := r.serveMetrics(rec)
 	if err != nil {
@@ -103,11 +106,10 @@ func (r *recording) serveMetrics(rec *capture.Recorder) (stop func(), err error)
 	return serveMetrics(r.flags.metrics, rec.Status, visible)
 }
 
-// prepare makes the recorder and all behind it.
-func (r *recording) prepare(ctx context.Context, db *store.Store, peer link.Peer) (*capture.Recorder, error) {
-	config, err := r.keeper(ctx, db, r.info(peer))
-	if err != nil {
-		return nil, err
+// prepare makes all that is behind the recorder.
+func (r *recording) prepare(ctx context.Context, db *store.Store, info store.SessionInfo) (config capture.RecorderConfig, err error) {
+	if config, err = r.keeper(ctx, db, info); err != nil {
+		return config, err
 	}
 	held, err := newReserve(db.Path())
 	if err != nil {
@@ -118,7 +120,7 @@ func (r *recording) prepare(ctx context.Context, db *store.Store, peer link.Peer
 	}
 	config.Sink, config.Spill = r.sink, spillBytes
 	if r.filter, err = store.CompileFilter(r.flags.filter); err != nil {
-		return nil, err // not reached: the flag was checked
+		return config, err // not reached: the flag was checked
 	}
 	if r.filter != nil {
 		config.Keep = store.NewSieve(r.filter).Keep
@@ -132,7 +134,7 @@ func (r *recording) prepare(ctx context.Context, db *store.Store, peer link.Peer
 		}
 		config.Mask = maskRecord(masker)
 	}
-	return capture.NewRecorder(config), nil
+	return config, nil
 }
 
 // keeper makes what sessions are kept in, and says where the recorder begins:
@@ -203,15 +205,21 @@ func freeName(ctx context.Context, db *store.Store, name string) (string, error)
 }
 
 func (r *recording) info(peer link.Peer) store.SessionInfo {
-	zone, assumed := r.flags.siteTZ, false
-	if zone == "" {
-		zone, assumed = time.Local.String(), true
-	}
+	zone, assumed := siteZone(r.flags.siteTZ)
 	return store.SessionInfo{
 		Name: r.flags.name, Origin: r.origin, Broker: r.config.Broker.String(), Identity: peer.Identity,
 		Addresses: []string{peer.Addr}, Host: peer.Host, Mode: r.flags.mode, Queues: r.flags.queues, Topics: r.flags.topics,
 		SiteTZ: zone, TZAssumed: assumed, Redacted: !r.flags.keepSecrets, Program: version, Command: r.flags.command(),
 	}
+}
+
+// siteZone returns the time zone of the times in messages, and whether nobody
+// said so.
+func siteZone(flag string) (zone string, assumed bool) {
+	if flag == "" {
+		return time.Local.String(), true
+	}
+	return flag, false
 }
 
 // before returns the last session of the same durable tap, nil where there is
@@ -424,6 +432,9 @@ func liveLine(s capture.Status) string {
 // end closes the session and says what there is.
 func (r *recording) end(ctx context.Context, rec *capture.Recorder, err error) error {
 	reason := "stopped"
+	if ctx.Err() == nil {
+		reason = cmp.Or(r.ended, reason)
+	}
 	switch {
 	case err != nil:
 		reason = "failed: " + oneLine(err.Error())

@@ -41,6 +41,7 @@ func commands() []func(*app) *cobra.Command {
 		importCommand,
 		manCommand,
 		mockCommand,
+		proxyCommand,
 		pruneCommand,
 		recordCommand,
 		releaseCommand,
