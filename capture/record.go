@@ -9,6 +9,7 @@ package capture
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -152,4 +153,26 @@ func (r *Record) Gap() (Gap, bool) {
 		return Gap{}, false
 	}
 	return g, true
+}
+
+// GapPlace says for people where on the wire a gap row is, what is missing
+// there and why: the headers that a source gave the row; empty where there are
+// none.
+func (r *Record) GapPlace() string {
+	text := ""
+	add := func(before, header, after string) {
+		if v := r.Header(header); v != "" {
+			text += before + v + after
+		}
+	}
+	add("", "tcp.missing", " bytes not captured")
+	if text != "" && r.Header("tcp.unread") != "" {
+		text += ", "
+	}
+	add("", "tcp.unread", " bytes not readable")
+	add(" from ", "tcp.from", "")
+	add(" to ", "tcp.to", "")
+	add(" at byte ", "tcp.offset", "")
+	add(": ", "tcp.why", "")
+	return strings.TrimPrefix(text, ": ")
 }

@@ -687,3 +687,39 @@ func TestDamageAfterACrashIsFound(t *testing.T) {
 		t.Errorf("a new session in a damaged store: %v", err)
 	}
 }
+
+// TestEndAt: a session of what is over ends by its own clock.
+func TestEndAt(t *testing.T) {
+	began := time.Date(2025, 3, 1, 9, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		at   time.Time
+		want bool // at that time, and not now
+	}{{began.Add(time.Minute), true}, {time.Time{}, false}, {began.Add(-time.Minute), false}} {
+		s, err := Open(t.Context(), filepath.Join(t.TempDir(), "t.db"), Record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := s.NewSession(t.Context(), SessionInfo{Origin: OriginImport, StartedAt: began})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := capture.Record{CapturedAt: began, Direction: capture.Note, BodyKind: capture.Text, Body: []byte("x")}
+		if err := w.Write(t.Context(), capture.Batch{Records: []capture.Record{rec}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.EndAt(t.Context(), "imported", c.at); err != nil {
+			t.Fatal(err)
+		}
+		one, err := s.Session(t.Context(), w.Session().ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one.EndedAt == nil || one.EndedAt.Equal(c.at) != c.want || !one.Sealed || one.EndReason != "imported" {
+			t.Errorf("ending at %s: %+v", c.at, one)
+		}
+		if !c.want && time.Since(*one.EndedAt) > time.Hour {
+			t.Errorf("ending at %s: ended at %s", c.at, one.EndedAt)
+		}
+		s.Close()
+	}
+}

@@ -496,8 +496,20 @@ func (w *Writer) Amend(ctx context.Context, change func(*SessionInfo)) error {
 
 // End ends the session with the writer's word for why, and closes the Writer.
 func (w *Writer) End(ctx context.Context, reason string) error {
+	return w.EndAt(ctx, reason, time.Time{})
+}
+
+// EndAt ends the session of something that is over: at is when it ended, by
+// its own clock. A zero time, and one before the session's start, is now.
+func (w *Writer) EndAt(ctx context.Context, reason string, at time.Time) error {
 	<-w.turn
-	err := w.end(ctx, reason, w.store.now())
+	if at.Before(w.session.StartedAt) {
+		at = w.store.now()
+		if at.Before(w.session.seenAt) {
+			at = w.session.seenAt
+		}
+	}
+	err := w.end(ctx, reason, at)
 	w.turn <- struct{}{}
 	if err != nil {
 		return err
@@ -508,9 +520,6 @@ func (w *Writer) End(ctx context.Context, reason string) error {
 func (w *Writer) end(ctx context.Context, reason string, at time.Time) error {
 	if w.ended {
 		return nil
-	}
-	if at.Before(w.session.seenAt) {
-		at = w.session.seenAt
 	}
 	at = at.Round(0)
 	next, links := w.session, w.chain

@@ -315,7 +315,10 @@ func recordOf(line []byte) (rec capture.Record, err error) {
 	}
 	if m.Direction == capture.GapRow {
 		rec = capture.Gap{From: m.From, To: m.To, Reason: m.Reason, Lost: m.Lost}.Record()
-		rec.Seq, rec.CapturedAt = m.Seq, at
+		rec.Seq, rec.CapturedAt, rec.Source, rec.Conn = m.Seq, at, m.Source, m.Connection
+		for _, h := range m.Headers {
+			rec.Headers = append(rec.Headers, capture.Header{Name: h[0], Value: h[1]})
+		}
 		return rec, nil
 	}
 	rec = capture.Record{

@@ -129,6 +129,9 @@ func (p *pcapImport) run(ctx context.Context) error {
 	if stats.Packets > 0 {
 		p.say.line("%s", p.packets(stats))
 	}
+	if !p.live {
+		p.until = stats.Last
+	}
 	switch err = p.end(ctx, stats.Traffic, err); {
 	case err != nil && !errors.Is(err, incomplete):
 		return err

@@ -119,7 +119,7 @@ const tableFormat = "%7s  %-23s  %-7s  %-8s  %-20s  %s\n"
 func tableRow(w *bufio.Writer, row *store.Row) error {
 	msg := flow.Decode(&row.Record, decode.Options{})
 	_, err := fmt.Fprintf(w, tableFormat, fmt.Sprint(row.Seq), row.CapturedAt.Local().Format("2006-01-02 15:04:05.000"),
-		row.Direction, printable(msg.Agent), printable(msg.Name), model.Summary(&row.Record, &msg))
+		row.Direction, printable(msg.Agent), printable(model.RowName(&row.Record, &msg)), model.Summary(&row.Record, &msg))
 	return err
 }
 
@@ -183,6 +183,9 @@ type gapJSON struct {
 	To         string            `json:"to"`
 	Reason     string            `json:"reason"`
 	Lost       *int64            `json:"lost"`
+	Source     string            `json:"source,omitempty"`
+	Connection string            `json:"connection,omitempty"`
+	Headers    [][2]string       `json:"headers,omitempty"` // where on the wire, how many bytes, why
 }
 
 // showJSON prints rows as `show --json` promises.
@@ -191,10 +194,14 @@ func showJSON(session int64) func(*bufio.Writer, *store.Row) error {
 		out := json.NewEncoder(w)
 		out.SetEscapeHTML(false)
 		if gap, ok := row.Gap(); ok {
-			return out.Encode(gapJSON{
+			g := gapJSON{
 				Session: session, Seq: row.Seq, CapturedAt: jsonTime(row.CapturedAt), Direction: row.Direction,
-				From: jsonTime(gap.From), To: jsonTime(gap.To), Reason: gap.Reason, Lost: gap.Lost,
-			})
+				From: jsonTime(gap.From), To: jsonTime(gap.To), Reason: gap.Reason, Lost: gap.Lost, Source: row.Source, Connection: row.Conn,
+			}
+			for _, h := range row.Headers {
+				g.Headers = append(g.Headers, [2]string{h.Name, h.Value})
+			}
+			return out.Encode(g)
 		}
 		return out.Encode(rowJSON(session, row))
 	}

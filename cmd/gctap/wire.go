@@ -78,6 +78,7 @@ type wireRecording struct {
 	first  func(time.Time) error // begins the session with the first row; nil where it has begun
 	halt   func(error)           // is told that nothing can be stored any more; may be nil
 	failed error                 // of first
+	until  time.Time             // when what was read is over; zero: when its recording is
 }
 
 func newWireRecording(r *recording) *wireRecording {
@@ -152,6 +153,9 @@ func (w *wireRecording) end(ctx context.Context, traffic []wire.Traffic, err err
 	}
 	if err == nil {
 		err = w.amend(context.WithoutCancel(ctx), traffic)
+	}
+	if parts, ok := w.keep.(*partedSink); ok && err == nil && ctx.Err() == nil && !w.until.IsZero() {
+		err = parts.part.EndAt(ctx, w.ended, w.until)
 	}
 	w.say.end()
 	w.sayTraffic(traffic)

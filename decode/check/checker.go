@@ -147,6 +147,9 @@ func (c *Checker) gap(s *Seen) {
 		}
 		text = fmt.Sprintf("%s: %s may be missing in %s", g.Reason, lost, g.To.Sub(g.From).Round(time.Millisecond))
 	}
+	if place := s.Record.GapPlace(); place != "" {
+		text += "; " + place
+	}
 	c.agents.forget()
 	c.doubt.clear()
 	c.report(Finding{Rule: GapRule, Seq: s.Record.Seq, Text: text}, s.At)
@@ -196,11 +199,7 @@ func (c *Checker) exchange(rule string, x *flow.Exchange, seqs ...int64) Finding
 func (c *Checker) closed(x *flow.Exchange) {
 	switch x.Outcome {
 	case flow.Unanswered:
-		f := c.exchange(Unanswered, x)
-		waited := min(c.now-x.At, flow.DefaultWindow) // it may come to light only with the next record
-		f.Text = fmt.Sprintf("%s got no answer in %s", x.Name, waited.Round(100*time.Millisecond))
-		f.Says = "expected: " + expectations(x.Expected())
-		c.report(f, x.At)
+		c.unanswered(x)
 	case flow.Failed:
 		c.refused(x)
 	case flow.Answered, flow.Late:
@@ -211,6 +210,38 @@ func (c *Checker) closed(x *flow.Exchange) {
 		f.Text = fmt.Sprintf("%s was answered after %s, more than %s", x.Name, x.Latency.Round(time.Millisecond), c.late)
 		c.report(f, x.At)
 	}
+}
+
+// unanswered tells, where the session does, whether the command was taken.
+func (c *Checker) unanswered(x *flow.Exchange) {
+	waited := min(c.now-x.At, flow.DefaultWindow).Round(100 * time.Millisecond) // it may come to light only with the next record
+	f := c.exchange(Unanswered, x)
+	f.Text = fmt.Sprintf("%s got no answer in %s", x.Name, waited)
+	switch d := x.Delivery; {
+	case d != nil:
+		f = c.exchange(TakenUnanswered, x, d.Seq)
+		f.Text = fmt.Sprintf("%s was taken by %s%s and not answered in %s", x.Name, d.Consumer, acknowledged(d), waited)
+	case x.Watched:
+		f = c.exchange(NotTaken, x)
+		f.Text = fmt.Sprintf("%s was not taken from %s in %s", x.Name, x.Queue, waited)
+	}
+	f.Says = "expected: " + expectations(x.Expected())
+	c.report(f, x.At)
+}
+
+// acknowledged says what became of a command that was handed out.
+func acknowledged(d *flow.Delivery) string {
+	text := ""
+	if d.Times > 1 {
+		text = fmt.Sprintf(" (handed out %d times)", d.Times)
+	}
+	switch {
+	case d.Acked:
+		return text + ", acknowledged"
+	case d.NoAck:
+		return text
+	}
+	return text + ", not acknowledged"
 }
 
 // missing reports what a command that was answered still lacks.

@@ -19,6 +19,8 @@ type Rule struct {
 // The ids of the rules.
 const (
 	Unanswered      = "unanswered"
+	NotTaken        = "not-taken"
+	TakenUnanswered = "taken-unanswered"
 	LateAnswer      = "late"
 	MissingEvent    = "missing-event"
 	UnexpectedEvent = "unexpected-event"
@@ -47,6 +49,9 @@ const (
 var rules = []Rule{
 	{Unanswered, decode.Error, "a command that the documents give an answer for got none",
 		"Commands carry no id: an answer is known by agent, event and order. Connect, wrapup and a few others are silent and never reported."},
+	{NotTaken, decode.Error, "a command that was not answered was handed to no consumer of its queue, as far as the wire was captured",
+		"GC was not listening, or had as many commands as it takes at once and did not come to it. Told by captures of the wire that saw a consumer of the queue; otherwise it is unanswered."},
+	{TakenUnanswered, decode.Error, "a command was handed to a consumer and not answered", "GC has the command, or had it: its log tells what became of it. Told by captures of the wire; otherwise it is unanswered."},
 	{LateAnswer, decode.Warning, "an answer came later than the limit", "A client that has given up by then may have sent the command again."},
 	{MissingEvent, decode.Error, "a command was answered, but not by all the events that the documents list", "Lists of expected events are those of the Developer Guide; what hangs on somebody picking up is left out."},
 	{UnexpectedEvent, decode.Warning, "a list, or an answer of another kind, that nobody asked for", "Such events come as answers to commands only."},

@@ -33,6 +33,10 @@ type Exchange struct {
 	Name         string
 	Dialog       string // the dialog id that it names, if any
 	Numbers      []string
+	Queue        string // where it was sent, queue://NAME
+
+	Delivery *Delivery // who was handed it; nil: nobody, or the session does not tell
+	Watched  bool      // once it is over: the session shows consumers of its queue, so that it tells
 
 	Outcome Outcome
 	Code    string        // of the error
@@ -44,6 +48,8 @@ type Exchange struct {
 	call *Call
 	dest string // topic of Hello and Beat, bare
 	born []Key  // of ids that its answers told, without their N
+
+	message string // its message-id
 }
 
 // Expected returns the events that the table still expects, in its order; those
@@ -65,15 +71,19 @@ type openExchanges struct {
 	places  map[*Exchange]*list.Element
 	byKey   map[string][]*Exchange
 	over    func(*Exchange) // told of each that is no longer open
+	way     *deliveries
 	dropped int64
 }
 
 func newOpenExchanges(o Options, over func(*Exchange)) *openExchanges {
-	return &openExchanges{opts: o, over: over, order: list.New(), places: map[*Exchange]*list.Element{}, byKey: map[string][]*Exchange{}}
+	return &openExchanges{
+		opts: o, over: over, order: list.New(), places: map[*Exchange]*list.Element{}, byKey: map[string][]*Exchange{}, way: newDeliveries(o.Limit),
+	}
 }
 
 func (o *openExchanges) add(x *Exchange) {
 	o.places[x] = o.order.PushBack(x)
+	o.way.add(x)
 	for _, key := range x.keys() {
 		o.byKey[key] = append(o.byKey[key], x)
 	}
@@ -105,6 +115,7 @@ func (o *openExchanges) remove(x *Exchange) {
 	}
 	o.order.Remove(e)
 	delete(o.places, x)
+	o.way.remove(x)
 	o.over(x)
 	for _, key := range x.keys() {
 		rest := slices.DeleteFunc(o.byKey[key], func(y *Exchange) bool { return y == x })
@@ -190,6 +201,7 @@ func (f *Flow) command(rec *capture.Record, msg *decode.Message, facts *Facts) {
 	x := &Exchange{
 		Seq: rec.Seq, At: f.now, Conversation: facts.Conversation, Agent: msg.Agent, Sender: facts.Sender, Name: msg.Name,
 		Dialog: msg.Text("dialogId"), spec: spec, rest: expectations(spec), dest: msg.Text("clientDestination"),
+		Queue: rec.To, message: rec.MessageID,
 	}
 	if msg.Name == "Connect" {
 		x.dest = ""

@@ -108,6 +108,8 @@ func (f *Flow) Observe(rec *capture.Record, msg *decode.Message) Facts {
 		f.command(rec, msg, &facts)
 	case capture.Event:
 		f.event(rec, msg, &facts)
+	case capture.Note:
+		f.open.way.note(rec)
 	}
 	f.forget()
 	facts.Forgot, f.forgot = f.forgot, nil

@@ -22,7 +22,7 @@ import (
 
 const (
 	stateMagic   = "gctap flow "
-	stateVersion = 1 // another for every change of what is written, or of what it means
+	stateVersion = 2 // another for every change of what is written, or of what it means
 )
 
 // Errors of Load.
@@ -43,6 +43,7 @@ func (f *Flow) Save() []byte {
 	saveAging(w, f.dialogs, func(_ string, d *Dialog) { w.dialog(d) })
 	saveAging(w, f.agents, func(_ string, a *Agent) { w.agent(a) })
 	saveAging(w, f.phones, func(number, agent string) { w.all(number, agent) })
+	saveAging(w, f.open.way.watched, func(queue string, _ struct{}) { w.text(queue) })
 	saveAging(w, f.births.known, func(p place, _ struct{}) { w.all(p.conversation, p.value) })
 	saveAging(w, f.births.counts, func(k Key, n int) { w.key(k); w.number(int64(n)) })
 	w.size(len(f.leaving))
@@ -112,6 +113,7 @@ func (f *Flow) load(r *stateReader) {
 	loadAging(r, f.dialogs, func() (string, *Dialog) { d := r.dialog(); return d.ID, d })
 	loadAging(r, f.agents, func() (string, *Agent) { a := r.agent(); return a.ID, a })
 	loadAging(r, f.phones, func() (string, string) { return r.text(), r.text() })
+	loadAging(r, f.open.way.watched, func() (string, struct{}) { return r.text(), struct{}{} })
 	loadAging(r, f.births.known, func() (place, struct{}) { return place{r.text(), r.text()}, struct{}{} })
 	loadAging(r, f.births.counts, func() (Key, int) { return r.key(), int(r.number()) })
 	for range r.size() {

@@ -220,6 +220,11 @@ func (r *stateReader) whole(x *Exchange) {
 	for range r.size() {
 		x.born = append(x.born, r.key())
 	}
+	x.Queue, x.message, x.Watched = r.text(), r.text(), r.flag()
+	if r.flag() {
+		n := r.some(2)
+		x.Delivery = &Delivery{Seq: n[0], Times: int(n[1]), Consumer: r.text(), Acked: r.flag(), NoAck: r.flag()}
+	}
 }
 
 func (r *stateReader) dialog() *Dialog {

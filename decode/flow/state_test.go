@@ -77,7 +77,18 @@ func wild(rng *rand.Rand, n int) (records []capture.Record) {
 			inbound(a, one("ALERTING", "ACTIVE", "HELD", "DROPPED", "DROPPED"), call(), "ani=1"+one("", "|associatedDialogId="+call())),
 			"< " + topic + " " + a + "#ConsultCall#" + one("INITIATED", "DROPPED") + "#AssDialogID:" + call() + "#3001#ani=3001|associatedDialogId=" + call() + "#A B#",
 		}
-		rec := wire(lines[rng.IntN(len(lines))], one(connA, "ID:other-1-1-1:2"))
+		conn := one(connA, "ID:other-1-1-1:2")
+		rec := wire(lines[rng.IntN(len(lines))], conn)
+		id := func(i int) string { return fmt.Sprintf("%s:-1:1:%d", conn, i) }
+		if rec.Direction == capture.Command {
+			rec.MessageID = id(i)
+		}
+		if rng.IntN(3) == 0 { // as a capture of the wire tells of one of the last few
+			rec = capture.Record{Direction: capture.Note, To: one("queue://Connector1", "queue://Connector1", "queue://Connector2"), Headers: []capture.Header{
+				{Name: "amq.note", Value: one("subscribe", "dispatch", "dispatch", "ack")}, {Name: "amq.ack", Value: one("standard", "delivered")},
+				{Name: "amq.message-id", Value: id(i - 1 - rng.IntN(4))}, {Name: "amq.client-id", Value: one("gc-1", "gc-2")},
+			}}
+		}
 		rec.Seq, rec.Mono, rec.CapturedAt = int64(i+1), at, time.Unix(1000, 0).Add(at)
 		records = append(records, rec)
 	}
@@ -89,7 +100,7 @@ func tell(facts *Facts) string {
 	var b strings.Builder
 	exchange := func(name string, x *Exchange) {
 		if x != nil {
-			fmt.Fprintf(&b, "%s %d %d %q %q %q %q %q %v %q %q %d %v %v\n", name, x.Seq, x.At, x.Conversation, x.Agent, x.Sender, x.Name, x.Dialog,
+			fmt.Fprintf(&b, "%s %s %v %+v %d %d %q %q %q %q %q %v %q %q %d %v %v\n", name, x.Queue, x.Watched, x.Delivery, x.Seq, x.At, x.Conversation, x.Agent, x.Sender, x.Name, x.Dialog,
 				x.Numbers, x.Outcome, x.Code, x.Latency, x.Answers, x.Expected())
 		}
 	}

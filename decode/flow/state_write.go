@@ -163,6 +163,15 @@ func (w *stateWriter) whole(x *Exchange) {
 	for _, k := range x.born {
 		w.key(k)
 	}
+	w.all(x.Queue, x.message)
+	w.flag(x.Watched)
+	w.flag(x.Delivery != nil)
+	if d := x.Delivery; d != nil {
+		w.numbers([]int64{d.Seq, int64(d.Times)})
+		w.text(d.Consumer)
+		w.flag(d.Acked)
+		w.flag(d.NoAck)
+	}
 }
 
 func (w *stateWriter) dialog(d *Dialog) {

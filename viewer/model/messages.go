@@ -32,7 +32,7 @@ func itemOf(row *store.Row, known *seen) Item {
 	known.row(row, &msg)
 	return Item{
 		Seq: row.Seq, At: row.CapturedAt, Mono: row.Mono, Direction: row.Direction,
-		Agent: Printable(msg.Agent), Name: Printable(msg.Name), Summary: Summary(&row.Record, &msg), Severity: row.Severity,
+		Agent: Printable(msg.Agent), Name: Printable(RowName(&row.Record, &msg)), Summary: Summary(&row.Record, &msg), Severity: row.Severity,
 	}
 }
 

@@ -325,11 +325,13 @@ func hexText(body []byte) Text {
 // it, and what came with it.
 func detailText(row *store.Row, msg *decode.Message, width int) Text {
 	t := builder{width: width}
-	if gap, ok := row.Gap(); ok {
-		t.wrap(Warning, "gap", gapSummary(gap))
+	if _, ok := row.Gap(); ok {
+		t.wrap(Warning, "gap", Summary(&row.Record, msg))
 		return textOf(t.lines)
 	}
-	if msg.Name == "" {
+	if kind := RowName(&row.Record, msg); row.Direction == capture.Note && kind != "" {
+		t.add(Title, "", kind+", seen on the wire")
+	} else if msg.Name == "" {
 		t.add(Title, "", "not a message of the protocol")
 	} else {
 		t.add(Title, "", strings.TrimSpace(msg.Name+" "+msg.Variant))

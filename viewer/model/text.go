@@ -29,6 +29,15 @@ func Printable(s string) string {
 	}, s)
 }
 
+// RowName is what a row is called in a list: its message's name, or of a note of
+// the wire what kind it is.
+func RowName(rec *capture.Record, msg *decode.Message) string {
+	if rec.Direction == capture.Note {
+		return rec.Header("amq.note")
+	}
+	return msg.Name
+}
+
 // summaryLimit bounds a Summary in bytes; no line is longer.
 const summaryLimit = 500
 
@@ -36,6 +45,9 @@ const summaryLimit = 500
 // fields that hold something, then what is wrong with it.
 func Summary(rec *capture.Record, msg *decode.Message) string {
 	if gap, ok := rec.Gap(); ok {
+		if place := rec.GapPlace(); place != "" {
+			return gapSummary(gap) + "; " + Printable(place)
+		}
 		return gapSummary(gap)
 	}
 	var b strings.Builder
