@@ -183,7 +183,6 @@ type gapJSON struct {
 	To         string            `json:"to"`
 	Reason     string            `json:"reason"`
 	Lost       *int64            `json:"lost"`
-	Source     string            `json:"source,omitempty"`
 	Connection string            `json:"connection,omitempty"`
 	Headers    [][2]string       `json:"headers,omitempty"` // where on the wire, how many bytes, why
 }
@@ -196,7 +195,7 @@ func showJSON(session int64) func(*bufio.Writer, *store.Row) error {
 		if gap, ok := row.Gap(); ok {
 			g := gapJSON{
 				Session: session, Seq: row.Seq, CapturedAt: jsonTime(row.CapturedAt), Direction: row.Direction,
-				From: jsonTime(gap.From), To: jsonTime(gap.To), Reason: gap.Reason, Lost: gap.Lost, Source: row.Source, Connection: row.Conn,
+				From: jsonTime(gap.From), To: jsonTime(gap.To), Reason: gap.Reason, Lost: gap.Lost, Connection: row.Conn,
 			}
 			for _, h := range row.Headers {
 				g.Headers = append(g.Headers, [2]string{h.Name, h.Value})
