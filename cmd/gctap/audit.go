@@ -159,8 +159,7 @@ func auditPrinter(w *bufio.Writer, f *auditFlags, zone *time.Location, session s
 	case "html":
 		return &auditHTML{w: w, zone: zone, title: "Audit of " + session}
 	case "json":
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
+		out := jsonLines(w)
 		return &auditJSON{out, f.details}
 	case "csv":
 		return &auditCSV{csv.NewWriter(w), f.details, false}
@@ -307,7 +306,7 @@ func (p *auditHTML) entry(e *check.Entry) error {
 
 func (p *auditHTML) result(r *check.AuditResult, slice *store.Slice) error {
 	o := report.Options{Zone: p.zone, Program: "gctap " + version, Show: model.Printable}
-	return report.Audited(p.title, r, p.sessions, slice, o).Write(p.w)
+	return report.Audited(p.title, r, p.sessions, slice, o).Write(printableWriter{p.w})
 }
 
 // auditTable is for people.

@@ -148,11 +148,10 @@ type printer interface {
 func findingPrinter(w *bufio.Writer, f *checkFlags, one *store.Session) printer {
 	switch f.format {
 	case "json":
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
+		out := jsonLines(w)
 		return jsonFindings{out}
 	case "junit":
-		return &junitFindings{w: w, session: strings.TrimSpace(one.Name + " " + f.filter), failOn: f.failOn, off: f.off, cases: map[string][]check.Finding{}, more: map[string]int{}}
+		return &junitFindings{w: printableWriter{w}, session: strings.TrimSpace(one.Name + " " + f.filter), failOn: f.failOn, off: f.off, cases: map[string][]check.Finding{}, more: map[string]int{}}
 	}
 	return &textFindings{w: w, gaps: one.Gaps}
 }

@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"iter"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -179,9 +177,9 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 	}
 	switch f.format {
 	case "json":
-		err = found.WriteJSON(a.Out)
+		err = found.WriteJSON(jsonWriter{a.Out})
 	case "junit":
-		err = found.WriteJUnit(a.Out)
+		err = found.WriteJUnit(printableWriter{a.Out})
 	case "html":
 		err = writeComparison(a, found)
 	default:
@@ -282,18 +280,4 @@ func sliced(side *diff.Side, part *store.Selection) {
 func writeComparison(a *app, d *diff.Report) error {
 	o := report.Options{Late: flow.DefaultLate, Zone: time.UTC, Program: "gctap " + version, Summary: model.Summary, Show: model.Printable}
 	return output(a, "-", report.Comparison(d, o).Write)
-}
-
-// printableWriter makes control characters visible, line ends apart.
-type printableWriter struct{ io.Writer }
-
-func (w printableWriter) Write(p []byte) (int, error) {
-	lines := strings.Split(string(p), "\n")
-	for i := range lines {
-		lines[i] = printable(lines[i])
-	}
-	if _, err := io.WriteString(w.Writer, strings.Join(lines, "\n")); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -70,7 +69,7 @@ type ledgerRow struct {
 }
 
 func (a *app) ledgerJSON(counts []capture.Counts) error {
-	out := json.NewEncoder(a.Out)
+	out := jsonLines(a.Out)
 	for _, c := range counts {
 		row := ledgerRow{c.Destination, c.Received, c.Stored, c.Doubled, c.Filtered, c.Foreign, c.Lost, evidenceCounted}
 		if err := out.Encode(row); err != nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -62,8 +61,7 @@ type sessionJSON struct {
 }
 
 func (a *app) sessionsJSON(sessions []store.Session) error {
-	out := json.NewEncoder(a.Out)
-	out.SetEscapeHTML(false)
+	out := jsonLines(a.Out)
 	for i := range sessions {
 		s := &sessions[i]
 		row := sessionJSON{

@@ -190,8 +190,7 @@ type gapJSON struct {
 // showJSON prints rows as `show --json` promises.
 func showJSON(session int64) func(*bufio.Writer, *store.Row) error {
 	return func(w *bufio.Writer, row *store.Row) error {
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
+		out := jsonLines(w)
 		if gap, ok := row.Gap(); ok {
 			g := gapJSON{
 				Session: session, Seq: row.Seq, CapturedAt: jsonTime(row.CapturedAt), Direction: row.Direction,

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -78,9 +77,7 @@ func statsSession(ctx context.Context, a *app, ref string, f *statsFlags) error 
 	tellSlice(a.Err, part)
 	sum := stats.Summary()
 	if f.asJSON {
-		out := json.NewEncoder(a.Out)
-		out.SetEscapeHTML(false)
-		err = out.Encode(statsJSON{sum, part.Slice()})
+		err = jsonLines(a.Out).Encode(statsJSON{sum, part.Slice()})
 	} else {
 		err = printStats(a.Out, sum, f.top)
 	}

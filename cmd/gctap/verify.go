@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/ed25519"
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -142,5 +141,5 @@ func (a *app) verdictJSON(session store.Session, v *store.Verdict) error {
 	for _, k := range v.Keys {
 		out.Keys = append(out.Keys, keyJSON{store.Fingerprint(k.Public), k.Known})
 	}
-	return json.NewEncoder(a.Out).Encode(out)
+	return jsonLines(a.Out).Encode(out)
 }
