@@ -213,9 +213,11 @@ type plan struct {
 	drivers []string // each picks rows of messages by an index, in the order of id
 	where   string   // "" for all rows
 	args    []any
-	index   bool // where reads messages
-	record  bool // where reads records
-	nothing bool // no row can match
+	index   bool  // where reads messages
+	record  bool  // where reads records
+	nothing bool  // no row can match
+	low     int64 // no row before this seq can match
+	high    int64 // … nor behind this one
 }
 
 // planner turns a condition into SQL for one session.
@@ -246,6 +248,7 @@ func (s *Store) plan(ctx context.Context, session int64, f *Filter) (plan, error
 		p.plan.where = text
 	}
 	p.drive(f.where)
+	p.bound(f.where)
 	return p.plan, explain(s.path, p.err)
 }
 
@@ -390,6 +393,9 @@ func (p *planner) numbers(c *condition) []string {
 // maxDrivers is how many values of an indexed column are worth a look-up each.
 const maxDrivers = 16
 
+// severityDrive says that bad findings are rarer than any name.
+const severityDrive = 3
+
 // drive chooses the indexed column that leaves the fewest rows, among the parts
 // that all rows must fulfil.
 func (p *planner) drive(c *condition) {
@@ -399,6 +405,13 @@ func (p *planner) drive(c *condition) {
 		if c.op == "and" {
 			walk(c.kids[0])
 			walk(c.kids[1])
+		}
+		if c.op == "is" && c.cmp == "severity" && best == 0 && !p.stale && c.values[0].(int64) > 1 {
+			best = severityDrive
+			for n := c.values[0].(int64); n <= 3; n++ {
+				p.plan.drivers = append(p.plan.drivers, fmt.Sprintf("severity = %d AND severity > 1", n))
+			}
+			return
 		}
 		if c.op != "is" || p.stale || c.cmp != "=" || c.column.drive <= best || len(c.values) > maxDrivers || slices.Contains(c.values, any("")) {
 			return
@@ -412,4 +425,34 @@ func (p *planner) drive(c *condition) {
 	}
 	walk(c)
 	p.plan.nothing = p.plan.nothing || best > 0 && len(p.plan.drivers) == 0
+}
+
+// bound finds the seqs between which all rows lie, from the parts that all must
+// fulfil.
+func (p *planner) bound(c *condition) {
+	p.plan.low, p.plan.high = 1, maxSeq
+	var walk func(c *condition)
+	walk = func(c *condition) {
+		if c.op == "and" {
+			walk(c.kids[0])
+			walk(c.kids[1])
+		}
+		if c.op != "is" || c.column.kind != seqColumn || c.cmp == "severity" {
+			return
+		}
+		first, last := p.plan.high, int64(0)
+		for _, v := range c.values {
+			n := min(max(v.(int64), 0), maxSeq)
+			first, last = min(first, n), max(last, n)
+		}
+		switch c.cmp {
+		case "=":
+			p.plan.low, p.plan.high = max(p.plan.low, first), min(p.plan.high, last)
+		case ">", ">=":
+			p.plan.low = max(p.plan.low, first)
+		case "<", "<=":
+			p.plan.high = min(p.plan.high, last)
+		}
+	}
+	walk(c)
 }

@@ -185,7 +185,7 @@ func anyFilter(t *rapid.T, depth int) string {
 	}
 	return rapid.SampledFrom([]string{
 		`agent == "1001"`, `agent == ""`, `agent != "1003"`, `name in ["State", "Nope"]`, `name == "NewInboundCall"`, `conversation == "1002"`,
-		`fields.dialogId == "7"`, `fields.dialogId != "7"`, `seq > 40`, `seq in [3, 90, 91]`, `direction == "command"`, `direction != "event"`,
+		`fields.dialogId == "7"`, `fields.dialogId != "7"`, `seq > 40`, `seq in [3, 90, 91]`, `seq <= 60`, `450 < seq`, `seq == 501`, `seq >= -5`, `seq != 9`, `seq < 0`, `direction == "command"`, `direction != "event"`,
 		`body contains "State#READY"`, `body contains "7"`, `finding("missing-field")`, `destination == "topic://client.1001"`,
 		`fields.state == "READY"`, `messageId endsWith "7"`, `capturedAt >= "2026-11-21T12:01:00Z"`, `num(fields.dialogId) % 2 == 1`, `truncated == 0`,
 	}).Draw(t, "part")

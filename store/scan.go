@@ -26,7 +26,8 @@ type Scan struct {
 	filter  *Filter
 	back    bool
 	at      int64 // forward: all up to here were looked at; back: all from here on
-	last    int64 // seq of the last stored record
+	first   int64 // seq before which nothing can match
+	last    int64 // seq of the last stored record that can
 	gap     bool  // a crash gap follows it
 	plan    plan
 	planned bool
@@ -90,6 +91,14 @@ func (c *Scan) prepare(ctx context.Context) (err error) {
 	}
 	c.plan, err = c.store.plan(ctx, c.session, c.filter)
 	c.planned = true
+	if c.plan.low > 0 { // 0: there is no filter
+		c.first, c.last = c.plan.low, min(c.last, c.plan.high)
+		if c.back {
+			c.at = min(c.at, c.plan.high+1)
+		} else {
+			c.at = max(c.at, c.plan.low-1)
+		}
+	}
 	return err
 }
 
@@ -103,7 +112,7 @@ func (c *Scan) crashGap(ctx context.Context) ([]Row, error) {
 
 // step reads the candidates of the next stretch and moves at.
 func (c *Scan) step(ctx context.Context) ([]Row, error) {
-	if c.plan.nothing || !c.back && c.at >= c.last || c.back && c.at <= 1 {
+	if c.plan.nothing || !c.back && c.at >= c.last || c.back && c.at <= max(c.first, 1) {
 		c.done = true
 		return nil, nil
 	}
@@ -156,7 +165,7 @@ func (c *Scan) plainPage(ctx context.Context) (page []Row, err error) {
 // empty stretch is skipped.
 func (c *Scan) stretch(ctx context.Context) (low, high int64, err error) {
 	if c.back {
-		low, high = key(c.session, 0), key(c.session, c.at)-1
+		low, high = key(c.session, max(c.first-1, 0)), key(c.session, c.at)-1
 	} else {
 		low, high = key(c.session, c.at), key(c.session, c.last)
 	}

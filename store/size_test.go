@@ -112,7 +112,7 @@ func BenchmarkFilterFirstRows(b *testing.B) {
 	s := bigStore(b, n)
 	for _, text := range []string{
 		`agent == "1007"`, `name == "NewInboundCall"`, `name in ["State", "NewInboundCall"]`, `conversation == "1100" && direction == "command"`,
-		fmt.Sprintf(`fields.dialogId == "%d"`, n/5*5-4), `agent == "1007" || agent == "1008"`, `finding("missing-field")`, `agent == "nobody"`,
+		fmt.Sprintf(`fields.dialogId == "%d"`, n/5*5-4), `agent == "1007" || agent == "1008"`, `finding("missing-field")`, `agent == "nobody"`, fmt.Sprintf(`agent == "1007" && seq > %d`, n/10*9),
 	} {
 		b.Run(text, func(b *testing.B) {
 			f := mustFilter(b, text)
