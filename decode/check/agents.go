@@ -35,6 +35,7 @@ type legView struct {
 	seq       int64
 	outgoing  bool
 	aside     bool // listened to, or a dialler's preview: not a call of its own
+	preview   bool // a dialler's
 }
 
 func (v *agentViews) get(id string) *agentView {
@@ -220,7 +221,10 @@ func (c *Checker) call(s *Seen) {
 	if state == "" {
 		return
 	}
-	c.step(s, a, l, state)
+	preview := s.Message.Text("callType") == previewType
+	if !preview { // the layout of its announcement is not known
+		c.step(s, a, l, state)
+	}
 	switch state {
 	case "DROPPED", "FAILED", "NOT_FOUND":
 		a.end(id)
@@ -231,6 +235,9 @@ func (c *Checker) call(s *Seen) {
 		}
 		if l.state == "ACCEPTED" && state == "INITIATING" {
 			l.outgoing = true
+		}
+		if preview != l.preview {
+			l.preview, l.aside = preview, preview
 		}
 		l.state, l.seq = state, s.Record.Seq
 	}

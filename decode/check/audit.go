@@ -77,7 +77,12 @@ type span struct {
 	known   string    // of a call: the last state told
 	doubt   time.Time // since when it may not be so any more; zero: it is certain
 	outside bool      // no call of the agent's own: it is listened to, or shown a preview
+	preview bool      // a dialler's, as the type of the call says: the layout of its announcement is not known
 }
+
+// previewType is the type of a call that a dialler shows an agent, who may
+// accept it: that is another call then.
+const previewType = "OUTBOUND_PREVIEW"
 
 // Observe takes in the next record.
 func (a *Audit) Observe(s *Seen) {
@@ -369,6 +374,10 @@ func (a *Audit) call(s *Seen) {
 		c.entry.Consult = true
 	}
 	if t := s.Message.Text("callType"); t != "" {
+		if c.preview && t != previewType { // now it is a call
+			c.entry.From = time.Time{}
+		}
+		c.preview = t == previewType
 		c.entry.CallType = t
 		c.entry.Listening = t == "SM" || t == "SUPERVISOR_MONITOR"
 		c.entry.Consult = c.entry.Consult || t == "CONSULT" || t == "CONSULT_IN"

@@ -346,7 +346,7 @@ func (a *Audit) midnight(at time.Time) time.Time {
 
 // span ends a state or call, cuts it at midnights and adds it up.
 func (a *Audit) span(w *auditAgent, sp *span, to time.Time, seq int64) {
-	if sp.entry.From.IsZero() || sp.outside || !a.counts(w, sp.entry.Seqs[0]) {
+	if sp.entry.From.IsZero() || sp.outside || sp.preview || !a.counts(w, sp.entry.Seqs[0]) {
 		return
 	}
 	e := sp.entry

@@ -66,6 +66,36 @@ func TestAuditEqualsTheBook(t *testing.T) {
 	}
 }
 
+// TestAuditOfACampaign holds an audit against the book where a dialler takes
+// agents: previews that are accepted and declined, calls that are put through,
+// callbacks.
+func TestAuditOfACampaign(t *testing.T) {
+	taken, declined, previews, callbacks := 0, 0, 0, 0
+	for seed := uint64(1); seed <= seeds; seed++ {
+		f := play(t, floorOptions{seed: seed, length: 40 * time.Minute, dialer: true})
+		result, entries := audited(t, f, AuditOptions{})
+		book := f.sim.Book(f.end)
+		for i := range book.Agents {
+			compareBook(t, fmt.Sprintf("seed %d, %s", seed, book.Agents[i].Agent), &book.Agents[i], result, entries)
+		}
+		for i := range f.records {
+			switch m := flow.Decode(&f.records[i], decode.Options{}); m.Name {
+			case "NewOutboundCall":
+				taken++
+			case "RejectOutboundPreview", "CloseOutboundPreview":
+				declined++
+			case "AcceptOutboundPreview":
+				previews++
+			case "Callback":
+				callbacks++
+			}
+		}
+	}
+	if taken == 0 || declined == 0 || previews == 0 || callbacks == 0 {
+		t.Errorf("%d calls were put through, %d previews accepted, %d declined, %d callbacks: all must happen", taken, previews, declined, callbacks)
+	}
+}
+
 // compareBook holds one agent's totals over all days, sessions and actions
 // against the book.
 func compareBook(t *testing.T, who string, b *gcsim.AgentBook, r *AuditResult, entries []*Entry) {

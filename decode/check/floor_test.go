@@ -40,6 +40,7 @@ type floorOptions struct {
 	faults []string
 	agents int
 	calm   bool // no supervisor
+	dialer bool // a campaign calls customers, too
 	zone   *time.Location
 }
 
@@ -188,9 +189,29 @@ func (f *floor) happen() {
 		}
 	}
 	f.nextIn = f.now.Add(f.between(8, 50))
+	if f.opts.dialer && f.rng.IntN(3) > 0 {
+		f.dial()
+		return
+	}
 	err := f.sim.Stimulate(f.now, gcsim.Stimulus{Do: gcsim.DoCall, From: fmt.Sprint(5550000 + f.rng.IntN(9999)), Variables: map[string]string{"callVariable1": "gold"}})
 	if err != nil {
 		f.t.Fatal(err)
+	}
+	f.busy()
+}
+
+// dial has the campaign's dialler take an agent who is ready.
+func (f *floor) dial() {
+	for _, w := range f.people {
+		if w.boss || w.away || w.state != "READY" || len(w.calls) > 0 {
+			continue
+		}
+		mode := []string{"preview", "progressive"}[f.rng.IntN(2)]
+		err := f.sim.Stimulate(f.now, gcsim.Stimulus{Do: gcsim.DoReserveOutbound, Agent: w.ID, From: fmt.Sprint(5557000 + f.rng.IntN(999)), Mode: mode})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		break
 	}
 	f.busy()
 }
@@ -238,7 +259,7 @@ func (f *floor) see(w *worker, m *decode.Message) {
 		w.again, w.next = true, f.now.Add(3*time.Second)
 	case "NewInboundCall":
 		w.calls[m.Text("dialogId")] = &view{id: m.Text("dialogId"), state: "ALERTING", incoming: true, callType: m.Text("callType")}
-	case "InboundCall", "ConsultCall":
+	case "InboundCall", "OutboundCall", "ConsultCall":
 		f.call(w, m)
 	}
 }
@@ -413,6 +434,11 @@ func (f *floor) phone(w *worker) {
 	for _, id := range ids {
 		c := w.calls[id]
 		switch {
+		case c.callType == "OUTBOUND_PREVIEW":
+			word := []string{"Accept", "Accept", "Accept", "Reject", "Close"}[f.rng.IntN(5)]
+			delete(w.calls, id)
+			f.send(w, "", word+"OutboundPreview", id, strings.ToUpper(word))
+			return
 		case c.callType == "SM" && !w.boss: // it is listened to
 			continue
 		case c.callType == "SM":
@@ -444,6 +470,10 @@ func (f *floor) talk(w *worker, c *view) {
 		return
 	}
 	plain := c.callType == "PREROUTE_ACD_IN" || c.callType == "OUT"
+	if f.opts.dialer && f.rng.IntN(4) == 0 {
+		f.send(w, "", []string{"ScheduleCallback", "UpdateCallback"}[f.rng.IntN(2)], w.Extension, c.id, "2026-11-22 10:00", "5550100")
+		return
+	}
 	switch n := f.rng.IntN(10); {
 	case n < 2:
 		f.send(w, "", "HoldCall", c.id)

@@ -119,6 +119,8 @@ var left = map[string][]decode.Expect{
 	"ConsultCall":  {{Event: "ConsultCall", Value: "ALERTING"}, {Event: "ConsultCall", Value: "ACTIVE"}},
 	"ReleaseCall":  {{Event: "State"}}, // with another call the state may stay
 	"TransferCall": {{Event: "InboundCall", Value: "ACTIVE"}, {Event: "InboundCall", Value: "DROPPED"}, {Event: "State"}},
+	// The platforms differ in what follows, and the call goes on under another id.
+	"AcceptOutboundPreview": {{Event: "InboundCall"}, {Event: "Control"}},
 }
 
 // steps are the possible orders of a call's states, as one agent is told them.
