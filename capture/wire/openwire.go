@@ -108,11 +108,7 @@ func (o *openWireConn) frame(from Side, at time.Time, data []byte) step {
 	}
 	total := 4 + length
 	if total > int64(o.c.d.cfg.Limit) {
-		if s := o.begun(r, data, int(total)); s.lost {
-			return s
-		}
-		return step{used: len(data[:min(total, int64(len(data)))]), skip: max(0, total-int64(len(data))),
-			bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, o.c.d.cfg.Limit)}
+		return step{lost: true, bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, o.c.d.cfg.Limit)}
 	}
 	if int64(len(data)) < total {
 		return o.begun(r, data, int(total))

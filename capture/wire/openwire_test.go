@@ -225,6 +225,7 @@ func TestFrameOverTheLimit(t *testing.T) {
 	talk := startTalk(d, f)
 	talk.say(Client, textThing("queue://q", "ID:a", 1, "A#1", strings.Repeat("x", 20_000)))
 	talk.say(Client, textThing("queue://q", "ID:a", 2, "A#1", "after"))
+	d.Close(testTime)
 	if got := fmt.Sprint(bodiesOf(c)); got != "[after]" {
 		t.Errorf("%.100s", got)
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,8 +23,9 @@ type stomp struct {
 	user    string
 	client  string
 
-	scanned [2]int // bytes of a frame in which its end is known not to be
-	bodies  [2]int // where its body begins; 0: not known
+	scanned [2]int         // bytes of a frame in which its end is known not to be
+	heads   [2]*stompFrame // the frame, once all of its headers have come
+	bodies  [2]int         // where its body begins
 
 	subs map[string]*stompSub // by subscription id
 	acks map[string]stompAck  // messages that wait for an ACK, by what it will name
@@ -126,32 +128,30 @@ func (s *stomp) frame(from Side, at time.Time, b []byte) step {
 		return step{lost: true, bad: "no frame begins here"}
 	}
 	scanned := min(s.scanned[from], len(b))
-	bodyAt := s.bodies[from]
-	if bodyAt == 0 || bodyAt > len(b) {
-		_, bodyAt = stompHead(b, max(0, scanned-3))
-	}
-	if bodyAt < 0 {
-		if len(b) > maxStompHead {
-			s.restart(from)
-			return step{lost: true, bad: "a frame's headers do not end"}
+	if s.heads[from] == nil {
+		head, bodyAt := stompHead(b, max(0, scanned-3))
+		if bodyAt < 0 {
+			if len(b) > maxStompHead {
+				s.restart(from)
+				return step{lost: true, bad: "a frame's headers do not end"}
+			}
+			s.scanned[from] = len(b)
+			return step{need: len(b) + 1}
 		}
-		s.scanned[from] = len(b)
-		return step{need: len(b) + 1}
+		s.heads[from], s.bodies[from] = s.parse(head), bodyAt
 	}
-	s.bodies[from] = bodyAt
-	f := s.parse(b[:bodyAt])
+	f, bodyAt := s.heads[from], s.bodies[from]
 	end, exact := -1, false
 	if text := f.get("content-length"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 0 {
+		if err != nil || n < 0 || n > math.MaxInt64/2 {
 			s.restart(from)
 			return step{lost: true, bad: "a content-length that is no length"}
 		}
 		total := int64(bodyAt) + n + 1
-		if total > int64(s.c.d.cfg.Limit) {
+		if total > int64(s.c.d.cfg.Limit) { // which a damaged digit makes too: the next frame is looked for
 			s.restart(from)
-			return step{used: int(min(total, int64(len(b)))), skip: max(0, total-int64(len(b))),
-				bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, s.c.d.cfg.Limit)}
+			return step{lost: true, bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, s.c.d.cfg.Limit)}
 		}
 		if int64(len(b)) < total {
 			return step{need: int(total), total: int(total)}
@@ -169,12 +169,12 @@ func (s *stomp) frame(from Side, at time.Time, b []byte) step {
 		return step{lost: true, bad: "a body is longer than its content-length"}
 	}
 	f.body, f.length = b[bodyAt:end], exact
-	s.handle(from, at, &f)
+	s.handle(from, at, f)
 	return step{used: end + 1}
 }
 
 // restart begins at the front of what comes next.
-func (s *stomp) restart(from Side) { s.scanned[from], s.bodies[from] = 0, 0 }
+func (s *stomp) restart(from Side) { s.scanned[from], s.heads[from] = 0, nil }
 
 // stompHead returns the command and headers, and where the body begins; -1
 // where the blank line between has not come. It looks from scanned on.
@@ -196,10 +196,9 @@ func stompHead(b []byte, scanned int) (head []byte, bodyAt int) {
 
 // parse reads the command and headers. Of a header that comes twice both are
 // kept, and the first counts.
-func (s *stomp) parse(head []byte) (f stompFrame) {
+func (s *stomp) parse(head []byte) *stompFrame {
 	lines := strings.Split(strings.TrimRight(string(head), "\r\n"), "\n")
-	f.command = strings.TrimSuffix(lines[0], "\r")
-	f.headers = make([]capture.Header, 0, len(lines)-1)
+	f := &stompFrame{command: strings.TrimSuffix(lines[0], "\r"), headers: make([]capture.Header, 0, len(lines)-1)}
 	escaped := s.version != "1.0" && f.command != "CONNECT" && f.command != "CONNECTED" && f.command != "STOMP"
 	for _, line := range lines[1:] {
 		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\r"), ":")

@@ -183,9 +183,7 @@ func (w *webSocket) frame(from Side, at time.Time, b []byte) step {
 	}
 	total := int64(h.size) + h.length
 	if total > int64(w.c.d.cfg.Limit) {
-		w.sides[from] = wsSide{broken: w.deflate}
-		return step{used: int(min(total, int64(len(b)))), skip: max(0, total-int64(len(b))),
-			bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, w.c.d.cfg.Limit)}
+		return step{lost: true, bad: fmt.Sprintf("a frame of %d bytes is over the limit of %d", total, w.c.d.cfg.Limit)}
 	}
 	if int64(len(b)) < total {
 		return step{need: int(total), total: int(total)}
@@ -297,7 +295,11 @@ func (w *webSocket) stomp(from Side, at time.Time, b []byte) {
 	data := append(w.rest[from], b...)
 	for len(data) > 0 {
 		s := w.inner.frame(from, at, data)
+		if s.used == 0 && s.bad == "" && len(data) > w.c.d.cfg.Limit {
+			s.bad = "a frame is over the limit"
+		}
 		if s.lost || s.bad != "" {
+			w.inner.lose(from, int64(len(data)))
 			h := &w.c.halves[from]
 			h.bad += int64(len(data))
 			h.badAt, h.badFrom, h.why = at, h.offset, s.bad
@@ -310,9 +312,10 @@ func (w *webSocket) stomp(from Side, at time.Time, b []byte) {
 		}
 		data = data[s.used:]
 	}
-	w.rest[from] = bytes.Clone(data)
-	if len(w.rest[from]) > w.c.d.cfg.Limit {
-		w.rest[from] = nil
+	if rest := w.rest[from]; len(data) > 0 && len(rest)+len(b) == len(data) {
+		w.rest[from] = data // nothing was taken
+	} else {
+		w.rest[from] = bytes.Clone(data)
 	}
 }
 

@@ -181,7 +181,6 @@ type step struct {
 	used  int    // bytes taken
 	need  int    // bytes there must be before frame can go on; more than it had
 	total int    // the length of the frame that is not complete; 0: not known
-	skip  int64  // bytes after those used that are to be dropped unread
 	bad   string // why what was used is no frame, or why no frame begins here
 	lost  bool   // no frame begins here: resync
 }
@@ -192,7 +191,7 @@ type half struct {
 	offset  int64 // in the stream, of buf[0]
 	need    int   // length of buf at which to read again
 	total   int   // the length of the frame that has begun; 0: not known
-	skip    int64 // bytes to drop as they come
+	skip    int64 // bytes to drop as they come: the rest of a frame that lost some
 	missed  int64 // bytes that were not captured before the protocol was known
 	lost    bool  // looking for the next frame
 	ended   bool
@@ -362,19 +361,12 @@ func (c *Conn) read(from Side, at time.Time, b []byte) {
 		case s.bad != "":
 			h.lose(at, s.bad)
 			b = c.drop(h, from, b, s.used)
-			h.bad += s.skip
-			c.traffic.Unreadable += s.skip
 			h.lost = false
 			c.gapUnreadable(from, at)
 		case s.used == 0:
 			h.need, h.total = max(s.need, len(b)+1), s.total
 		default:
 			b = h.pass(b, s.used)
-		}
-		if s.skip > 0 {
-			n := min(s.skip, int64(len(b)))
-			b = h.pass(b, int(n))
-			h.skip = s.skip - n
 		}
 	}
 	c.hold(h, b)

@@ -28,6 +28,7 @@ type thing struct {
 type openWireWriter struct {
 	format format
 	cache  map[string]int16
+	keys   map[int16]string // of cache, by number
 	next   int
 	bits   []bool
 	data   []byte
@@ -223,15 +224,11 @@ func (w *openWireWriter) cached(v any) {
 		return
 	}
 	n := int16(w.next % cacheNumbers)
-	for k, old := range w.cache {
-		if old == n {
-			delete(w.cache, k)
-		}
-	}
+	delete(w.cache, w.keys[n])
 	if w.cache == nil {
-		w.cache = map[string]int16{}
+		w.cache, w.keys = map[string]int16{}, map[int16]string{}
 	}
-	w.cache[key] = n
+	w.cache[key], w.keys[n] = n, key
 	w.next++
 	w.bool(true)
 	w.data = binary.BigEndian.AppendUint16(w.data, uint16(n))

@@ -21,8 +21,8 @@ import org.apache.activemq.ActiveMQConnectionFactory;
  * message between GCs.
  *
  * Arguments: broker URL of GC, broker URL of the client, user, password, number
- * of plain commands, a text to send as a body. Ends when every command has had
- * its event.
+ * of plain commands, a text to send as a body, and how often the long text is
+ * repeated (20000). Ends when every command has had its event.
  */
 public class WireTraffic {
     public static void main(String[] args) throws Exception {
@@ -35,7 +35,8 @@ public class WireTraffic {
         Session listening = client.createSession(false, Session.AUTO_ACKNOWLEDGE);
         Topic events = listening.createTopic("client.1");
         listening.createConsumer(events).setMessageListener(m -> answered.countDown());
-        send(client, events, plain, args[5].replace("NUL", "\0"));
+        send(client, events, plain, args[5].replace("NUL", "\0"),
+                args.length > 6 ? Integer.parseInt(args[6]) : 20000);
         if (!answered.await(60, TimeUnit.SECONDS)) {
             throw new IllegalStateException(answered.getCount() + " commands without their event");
         }
@@ -67,7 +68,7 @@ public class WireTraffic {
         });
     }
 
-    private static void send(Connection client, Topic replyTo, int plain, String odd) throws Exception {
+    private static void send(Connection client, Topic replyTo, int plain, String odd, int words) throws Exception {
         Session session = client.createSession(false, Session.AUTO_ACKNOWLEDGE);
         Queue queue = session.createQueue("Connector1");
         MessageProducer producer = session.createProducer(queue);
@@ -87,7 +88,7 @@ public class WireTraffic {
         producer.send(text(session, "", ""));
         producer.send(text(session, null, "no type"));
         producer.send(text(session, "MakeCall#1001", odd));
-        producer.send(text(session, "MakeCall#1001", "long ".repeat(20000)));
+        producer.send(text(session, "MakeCall#1001", "long ".repeat(words)));
         BytesMessage bytes = session.createBytesMessage();
         bytes.setJMSType("Bytes#1001");
         bytes.writeBytes(new byte[] {1, 2, 3, 0, (byte) 0xFF});
