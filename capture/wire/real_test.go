@@ -52,12 +52,37 @@ func compiled(t *testing.T, name string) func(args ...string) *exec.Cmd {
 type collector struct {
 	mu      sync.Mutex
 	records []capture.Record
+	more    sync.Cond // L is set by who waits
 }
 
 func (c *collector) emit(r capture.Record) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.records = append(c.records, r)
+	if c.more.L != nil {
+		c.more.Broadcast()
+	}
+}
+
+// await returns when enough says that the records are enough. The test's own
+// time limit bounds it.
+func (c *collector) await(enough func([]capture.Record) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.more.L = &c.mu; !enough(c.records); {
+		c.more.Wait()
+	}
+}
+
+// messages counts the messages among records, copies once.
+func messages(records []capture.Record) int {
+	seen := map[string]bool{}
+	for _, r := range records {
+		if r.Direction != capture.Note && r.Direction != capture.GapRow {
+			seen[r.MessageID] = true
+		}
+	}
+	return len(seen)
 }
 
 // of returns the records of a direction.
