@@ -34,7 +34,7 @@ func (p *player) makeLanes() {
 	for i := range p.plan.Conversations {
 		p.lanes = append(p.lanes, &lane{conversation: &p.plan.Conversations[i], index: -1, impatient: map[Event]bool{}})
 	}
-	if p.opts.Stimulate != nil {
+	if p.opts.Stimulate != nil || p.opts.Arrange != nil {
 		for i := range p.plan.Stimuli {
 			p.lanes = append(p.lanes, &lane{stimulus: i, index: -1, impatient: map[Event]bool{}})
 		}
@@ -97,8 +97,14 @@ func (p *player) proceed(l *lane) {
 // lane to be looked at again when they have not.
 func (p *player) ready(l *lane, causes []Cause, step *Step, now time.Time) (ready, stopped bool) {
 	var wake time.Time
+	waits := false
 	if !p.followed(l, step) {
 		return false, false
+	}
+	hold, failed := p.arranging(l, causes)
+	if failed != "" {
+		p.stop(l, failed)
+		return false, true
 	}
 	for i, cause := range causes {
 		if l.given[i] || !p.awaited(cause, step) || p.came(cause) {
@@ -108,7 +114,7 @@ func (p *player) ready(l *lane, causes []Cause, step *Step, now time.Time) (read
 			l.since = now
 		}
 		until := l.since.Add(p.patience(l, cause))
-		if !now.Before(until) {
+		if !hold && !now.Before(until) {
 			if p.giveUp(l, i, cause, step) {
 				return false, true
 			}
@@ -116,15 +122,15 @@ func (p *player) ready(l *lane, causes []Cause, step *Step, now time.Time) (read
 		}
 		p.listenTo(l, cause.Conversation)
 		l.waits = fmt.Sprintf("%s waits for %s", cause.Conversation, cause.Event)
-		if wake.IsZero() || until.Before(wake) {
+		waits = true
+		if !hold && (wake.IsZero() || until.Before(wake)) {
 			wake = until
 		}
 	}
 	if !wake.IsZero() {
 		p.timers.set(l, wake)
-		return false, false
 	}
-	return true, false
+	return !waits, false
 }
 
 // followed reports whether what comes next is not too early among commands: by
@@ -281,7 +287,7 @@ func (p *player) do(ctx context.Context, l *lane, step *Step, due time.Time) (he
 		return p.command(ctx, l, step, due)
 	}
 	if l.conversation == nil {
-		if err := p.stimulate(ctx, p.plan.Stimuli[l.stimulus]); err != nil {
+		if err := p.stimulate(ctx, l.stimulus); err != nil {
 			return false, err
 		}
 	}
@@ -291,7 +297,8 @@ func (p *player) do(ctx context.Context, l *lane, step *Step, due time.Time) (he
 
 // stimulate brings a stimulus about under the names of the new GC. The end of
 // a call that never came about needs no help.
-func (p *player) stimulate(ctx context.Context, s Stimulus) error {
+func (p *player) stimulate(ctx context.Context, n int) error {
+	s := p.plan.Stimuli[n]
 	id, known := p.write.ids[s.Dialog]
 	if s.Kind == flow.CallHangsUp && !known {
 		return nil
@@ -299,6 +306,10 @@ func (p *player) stimulate(ctx context.Context, s Stimulus) error {
 	s.Dialog = id
 	s.Agent = mapped(p.write.names.Agents, s.Agent)
 	s.Number = mapped(p.write.names.Exts, s.Number)
+	if p.opts.Arrange != nil {
+		p.begin(ctx, n, s)
+		return nil
+	}
 	if err := p.opts.Stimulate(ctx, s); err != nil {
 		return fmt.Errorf("bring about what %s: %w", waitsFor(&s), err)
 	}

@@ -62,6 +62,14 @@ type PlayOptions struct {
 	// Stimulate brings a stimulus about when it is due; nil: nobody does. It
 	// must not wait for what follows from it.
 	Stimulate func(context.Context, Stimulus) error
+	// Arrange takes the place of Stimulate where that may take its time: it runs
+	// on a goroutine of its own, and what it fails with stops the conversations
+	// that need the stimulus. Its context ends with the replay.
+	Arrange func(context.Context, Stimulus) error
+	// Patient says that no command runs out of its time while what it waits for
+	// is being arranged, and that an arrangement is over, its context ended, once
+	// its event has come.
+	Patient bool
 	// Offer is handed all that is sent, received and noted, in order.
 	Offer func(capture.Delivery)
 	// Progress, if not nil, is told now and then where the replay stands. It
@@ -89,6 +97,7 @@ type Result struct {
 	Stopped                 []Stopped
 	Missed                  []Missed
 	Unsent                  []Unsent
+	Failed                  []Failed
 	Behind                  []time.Duration // of each command sent: sent minus due
 	IDs                     map[string]string
 	Map                     Mapping
@@ -99,7 +108,7 @@ type Result struct {
 
 // Complete reports whether every command was sent and every awaited event came.
 func (r *Result) Complete() bool {
-	return len(r.Stopped) == 0 && len(r.Missed) == 0 && r.Skipped == 0 && len(r.Unsent) == 0 && !r.Interrupted
+	return len(r.Stopped) == 0 && len(r.Missed) == 0 && r.Skipped == 0 && len(r.Unsent) == 0 && len(r.Failed) == 0 && !r.Interrupted
 }
 
 // Stopped is a conversation that was not played to its end.
@@ -169,9 +178,11 @@ type player struct {
 	queued  map[int][]*lane    // by step: whose turn comes then
 	nudged  []string           // conversations that sent or gave up something
 	pace    pace
+	arrange arrangements
 	control
 	mu    sync.Mutex
 	inbox []capture.Delivery
+	ended []arranged
 	wake  chan struct{}
 }
 
@@ -205,6 +216,7 @@ func newPlayer(link capture.Link, plan *Plan, opts PlayOptions) *player {
 	p.result.IDs = p.write.ids
 	p.pace.limit(opts.Rate)
 	p.control.attach(opts.Control)
+	p.awaitStimuli()
 	return p
 }
 
@@ -248,6 +260,11 @@ func (p *player) deliver(d capture.Delivery) {
 	p.mu.Lock()
 	p.inbox = append(p.inbox, d)
 	p.mu.Unlock()
+	p.nudge()
+}
+
+// nudge has the replay look at what there is.
+func (p *player) nudge() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
@@ -272,6 +289,7 @@ func (p *player) drain() {
 // run sends what is due and takes in what comes, until all lanes have ended.
 func (p *player) run(ctx context.Context) error {
 	p.start = p.watch.now()
+	defer p.endArrangements()
 	defer p.over(time.Now())
 	m := p.write.names
 	p.offer(flow.Mapping{Agents: m.Agents, Exts: m.Exts, Dests: m.Dests}.Record(time.Now()))
@@ -305,6 +323,9 @@ func (p *player) goOn(ctx context.Context) error {
 		if err := p.follow(ctx, p.receive(d)); err != nil {
 			return err
 		}
+	}
+	if err := p.conclude(ctx); err != nil {
+		return err
 	}
 	if err := p.thaw(ctx); err != nil {
 		return err

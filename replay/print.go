@@ -170,15 +170,26 @@ type useJSON struct {
 	Value string `json:"value"`
 }
 
+// stimulusJSON is a stimulus as --dry-run --json prints it, and as a command
+// that brings it about reads it.
 type stimulusJSON struct {
-	Stimulus flow.StimulusKind `json:"stimulus"`
-	Seq      int64             `json:"seq"`
-	At       float64           `json:"at"`
+	Stimulus flow.StimulusKind `json:"stimulus"` // call, hangup, reservation
+	Seq      int64             `json:"seq"`      // of the event in the recording
+	At       float64           `json:"at"`       // seconds since the first command
 	Agent    string            `json:"agent"`
-	Number   string            `json:"number"`
+	Number   string            `json:"number"` // the other side's, empty where it is not known
 	Dialog   string            `json:"dialog"`
-	Needed   []int64           `json:"needed"` // seqs of the commands that wait for it
+	Type     string            `json:"type"` // call type; of a reservation the agent's state
+	Vars     map[string]string `json:"variables,omitempty"`
+	Needed   []int64           `json:"needed,omitzero"` // seqs of the commands that wait for it
 }
+
+func (s *Stimulus) json() stimulusJSON {
+	return stimulusJSON{Stimulus: s.Kind, Seq: s.Seq, At: s.Due.Seconds(), Agent: s.Agent, Number: s.Number, Dialog: s.Dialog, Type: s.Type, Vars: s.Vars}
+}
+
+// MarshalJSON writes what somebody needs to bring the stimulus about.
+func (s Stimulus) MarshalJSON() ([]byte, error) { return json.Marshal(s.json()) }
 
 // WriteJSON writes one object for every step and then for every stimulus, a
 // line each.
@@ -203,7 +214,8 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 	}
 	for i := range p.Stimuli {
 		s := &p.Stimuli[i]
-		j := stimulusJSON{Stimulus: s.Kind, Seq: s.Seq, At: s.Due.Seconds(), Agent: s.Agent, Number: s.Number, Dialog: s.Dialog, Needed: []int64{}}
+		j := s.json()
+		j.Needed = []int64{}
 		for _, n := range s.Dependents {
 			j.Needed = append(j.Needed, p.Steps[n].Record.Seq)
 		}

@@ -73,6 +73,7 @@ type console struct {
 	say     *talker
 	step    bool // any key that means nothing else sends a command
 	stop    context.CancelCauseFunc
+	prompt  *prompt // asks a person; nil: nobody is asked
 
 	mu     sync.Mutex
 	told   *replay.Step // before which it was said to stand
@@ -102,6 +103,7 @@ const keyHelp = "space: pause, go on; s or Enter: one command; c: go on without 
 // key does what a key means.
 func (c *console) key(key byte) {
 	switch {
+	case c.prompt != nil && c.prompt.key(key):
 	case key == 'q' || key == 3: // Ctrl-C, where the terminal makes no signal of it
 		c.stop(errInterrupted)
 	case key == 'c':
@@ -123,6 +125,9 @@ func (c *console) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deaf = true
+	if c.prompt != nil {
+		c.prompt.end()
+	}
 	c.stuck()
 }
 

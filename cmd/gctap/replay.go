@@ -84,7 +84,15 @@ waited for nor compared; --dry-run names the ids that are born outside of it.
          Keys: space pauses and goes on, s or Enter sends one command, c goes on, q stops;
          keys are read from standard input where that is no terminal
 --stimulus  what happened outside (a customer calls): none waits for it, and stops the
-         conversation that needs it; sim asks a simulated GC on the same broker
+         conversation that needs it; sim asks a simulated GC on the same broker; prompt
+         asks you to place the call, and waits until it has come or you say that it
+         cannot be done (Enter: done, x: cannot); exec:COMMAND runs a command for each,
+         cut at blanks and without a shell, with one JSON object on its standard input:
+         {"stimulus":"call|hangup|reservation","seq":8,"at":5.1,"agent":"1001",
+         "number":"42512","dialog":"…","type":"ACD_IN","variables":{…}}, agent, number
+         and dialog being those of the target. The event has --timeout to come; if the
+         command fails, the conversation that needs it stops. It is killed with the
+         replay
 
 Exit status: 0 all was sent and every awaited event came, 3 otherwise; with --diff that
 of diff.`,
@@ -111,7 +119,7 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.mapFile, "map-file", "", "file with a --map a line; lines that begin with # say nothing")
 	flags.StringVar(&f.filter, "filter", "", "play only the commands that this expression accepts, as agent == \"1001\"")
 	flags.StringVar(&f.credentials, "credentials", "", "file of agent,password[,extension] lines")
-	flags.StringVar(&f.stimulus, "stimulus", "none", "none or sim")
+	flags.StringVar(&f.stimulus, "stimulus", "none", "who places the calls of the recording: "+stimulusHelp)
 	flags.StringVar(&f.onUnmapped, "on-unmapped", string(replay.StopConversation), "what to do when an id is not known: stop its conversation, skip the command, fail")
 	flags.DurationVar(&f.skipIdle, "skip-idle", 0, "shorten stretches in which nothing is due to this")
 	flags.Float64Var(&f.rate, "rate", 0, "commands a second at most (default: no limit)")
@@ -155,8 +163,8 @@ func (f *replayFlags) options() (replay.PlayOptions, error) {
 	default:
 		return opts, usagef("--on-unmapped %s: it is stop, skip or fail", f.onUnmapped)
 	}
-	if f.stimulus != "none" && f.stimulus != "sim" {
-		return opts, usagef("--stimulus %s: it is none or sim", f.stimulus)
+	if err := checkStimulus(f.stimulus); err != nil {
+		return opts, err
 	}
 	if f.to == "" && !f.dryRun {
 		return opts, usagef("replay needs the target: --to stomp://HOST:61613, or --dry-run")
@@ -504,6 +512,9 @@ func (r *replaying) play(ctx context.Context, config link.Config, conn *link.Con
 	if r.flags.stimulus == "sim" {
 		r.opts.Stimulate = simulated(conn)
 	}
+	if command, ok := strings.CutPrefix(r.flags.stimulus, "exec:"); ok {
+		r.opts.Arrange = execStimulus(command, r.say)
+	}
 	defer r.steer(ctx, stop)()
 	result, err := replay.Play(ctx, conn, r.plan, r.opts)
 	r.say.end()
@@ -544,20 +555,23 @@ func simStimulus(s *replay.Stimulus) (gcsim.Stimulus, bool) {
 // steer lets keys steer the replay: where that is asked for, or standard input
 // is a terminal.
 func (r *replaying) steer(ctx context.Context, stop context.CancelCauseFunc) (end func()) {
-	if r.flags.step || r.breaks != nil {
-		r.opts.Control = &replay.Control{}
-		if r.flags.step {
-			r.opts.Control.Hold()
-		}
-		if r.breaks != nil {
-			r.opts.Control.Break(func(s *replay.Step) bool { return r.breaks[s.Record.Seq] })
-		}
-	} else if in, ok := r.In.(*os.File); !ok || !term.IsTerminal(int(in.Fd())) {
+	in, ok := r.In.(*os.File)
+	terminal := ok && term.IsTerminal(int(in.Fd()))
+	if !terminal && !r.flags.step && r.breaks == nil && r.flags.stimulus != "prompt" {
 		return func() {}
-	} else {
-		r.opts.Control = &replay.Control{}
+	}
+	r.opts.Control = &replay.Control{}
+	if r.flags.step {
+		r.opts.Control.Hold()
+	}
+	if r.breaks != nil {
+		r.opts.Control.Break(func(s *replay.Step) bool { return r.breaks[s.Record.Seq] })
 	}
 	r.console = &console{control: r.opts.Control, say: r.say, step: r.flags.step, stop: stop}
+	if r.flags.stimulus == "prompt" {
+		r.console.prompt = newPrompt(r.say)
+		r.opts.Arrange, r.opts.Patient = r.console.prompt.arrange, true
+	}
 	keys := openKeyboard(ctx, r.In)
 	go r.console.steer(ctx, keys.keys)
 	return keys.restore
@@ -590,6 +604,9 @@ func (r *replaying) summary(result *replay.Result, s store.Session) {
 	}
 	for _, missed := range result.Missed {
 		r.say.line("%s: %s did not come in %s", missed.Conversation, missed.Cause, r.opts.Timeout)
+	}
+	for _, failed := range result.Failed {
+		r.say.line("not brought about: %s", failed)
 	}
 	for _, u := range result.Unsent {
 		r.say.line("#%d was not sent: %s", u.Seq, u.Reason)
