@@ -412,10 +412,10 @@ func TestMessageTexts(t *testing.T) {
 		{"an event with a call", call, Detail, []string{"callVariables|", "  ani|1", "wide|漢字", "bad-key|"}},
 		{"a gap", gap, Detail, []string{"gap|crash: lost unknown, after"}},
 		{"no body", store.Row{Record: capture.Record{Seq: 1, BodyKind: capture.Null}}, Raw, []string{"JMSType|absent", "body|null, none"}},
-		{"raw", rec, Raw, []string{"JMSType|Login#1001", "body|text, 8 bytes", "|***,3001"}},
+		{"raw", rec, Raw, []string{"JMSType|10 bytes", "|Login#1001", "body|text, 8 bytes", "|***,3001"}},
 		{"a large body", large, Raw, []string{"xxxx"}},
 		{"hex", rec, Hex, []string{"|00000000  2a 2a 2a 2c 33 30 30 31                           |***,3001|"}},
-		{"hex of nothing", store.Row{}, Hex, []string{"no bytes"}},
+		{"hex of nothing", store.Row{}, Hex, []string{"body|, none"}},
 	} {
 		m := New()
 		m.Resize(60, 100)
