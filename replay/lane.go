@@ -266,19 +266,7 @@ func (p *player) giveUp(l *lane, i int, cause Cause, step *Step) (stopped bool) 
 }
 
 // waitsFor says what has to happen outside.
-func waitsFor(s *Stimulus) string {
-	from := ""
-	if s.Number != "" {
-		from = " from " + s.Number
-	}
-	switch s.Kind {
-	case flow.CallHangsUp:
-		return fmt.Sprintf("waits for the end of the call%s to agent %s", from, s.Agent)
-	case flow.Reservation:
-		return fmt.Sprintf("waits for an outbound reservation (%s) of agent %s", s.Type, s.Agent)
-	}
-	return fmt.Sprintf("waits for an inbound call%s to agent %s", from, s.Agent)
-}
+func waitsFor(s *Stimulus) string { return "waits for " + s.Outside() }
 
 // do sends the step, brings the stimulus about, or ends the lane. held says
 // that the step may not go yet.

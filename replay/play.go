@@ -96,6 +96,7 @@ type Result struct {
 	Stimuli                 int // brought about by the replay
 	Stopped                 []Stopped
 	Missed                  []Missed
+	Absent                  []Stimulus // what had to happen outside, and did not
 	Unsent                  []Unsent
 	Failed                  []Failed
 	Behind                  []time.Duration // of each command sent: sent minus due
@@ -369,6 +370,9 @@ func (p *player) linger(ctx context.Context) error {
 func (p *player) over(began time.Time) {
 	p.watch.run()
 	p.result.Took, p.result.Stood = time.Since(began), p.watch.lost
+	if !p.result.Interrupted {
+		p.result.Absent = p.absent()
+	}
 	p.told = time.Time{}
 	p.progress()
 }

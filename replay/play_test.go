@@ -297,6 +297,9 @@ func TestPlayStopsWhenTheCallDoesNotCome(t *testing.T) {
 		if result.Took != 6*time.Second+DefaultTimeout {
 			t.Errorf("took %s", result.Took)
 		}
+		if len(result.Absent) != 1 || result.Absent[0].Outside() != "an inbound call from 42512 to agent 1001" {
+			t.Errorf("absent %+v", result.Absent)
+		}
 		_, stop := flow.ReplayNote(&records[len(records)-1])
 		if stop == nil || stop.Conversation != "1001" || stop.After != 6 {
 			t.Errorf("noted %+v", stop)

@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"gctap/capture/brokertest"
 	"gctap/replay/diff"
 	"gctap/replay/gcsim"
 )
@@ -45,31 +47,49 @@ func TestFaultsOverABroker(t *testing.T) {
 	}
 }
 
-// TestTwentyAgentsOverABroker wants the machine to itself: set GCTAP_SOAK. A session of four teams
-// is recorded and replayed three times in a row in each way of synchronising.
-func TestTwentyAgentsOverABroker(t *testing.T) {
-	if os.Getenv("GCTAP_SOAK") == "" {
-		t.Skip("wants the machine to itself: set GCTAP_SOAK=1")
-	}
-	dir := t.TempDir()
-	db := filepath.Join(dir, "t.db")
+// TestTwentyAgentsOnActiveMQ records a session of four teams on a real ActiveMQ
+// and replays it three times in a row in each way of synchronising to GCs that
+// give other ids; then once without stimuli.
+func TestTwentyAgentsOnActiveMQ(t *testing.T) {
+	slow(t)
+	b := startActiveMQ(t, brokertest.Options{Mirror: true})
+	db := filepath.Join(t.TempDir(), "t.db")
 	teams := gcsim.NewTeams(4, 5)
-	recordShiftOf(t, teams, db)
-	credentials, _ := credentialsFileOf(t, teams, dir)
+	recordShiftOn(t, startGC(t, b, teams, 1), teams, db, 150*time.Millisecond)
+	credentials, _ := credentialsFileOf(t, teams, t.TempDir())
+	replayTo := func(t *testing.T, seed uint64, args ...string) (*process, int) {
+		lab := startGC(t, b, teams, seed)
+		p := gctap(t, db, append([]string{"replay", "incident", "--to", lab.URL(), "--look", "50ms", "--allow-source", "--credentials", credentials}, args...)...)
+		code := p.end(nil)
+		lab.gc.Close()
+		return p, code
+	}
 	for _, sync := range []string{"cause", "both", "clock"} {
 		for n := range 3 {
 			t.Run(fmt.Sprint(sync, n+1), func(t *testing.T) {
-				lab := startLaboratoryOf(t, teams, uint64(400+n))
-				args := []string{"replay", "incident", "--to", lab.URL(), "--sync", sync, "--stimulus", "sim", "--look", "50ms",
-					"--allow-source", "--credentials", credentials, "--diff"}
+				args := []string{"--sync", sync, "--stimulus", "sim", "--diff", "--name", fmt.Sprint(sync, n+1)}
 				if sync == "clock" {
-					args = append(args, "--speed", "0.1")
+					args = append(args, "--speed", "0.4")
 				}
-				p := gctap(t, db, args...)
-				if code := p.end(nil); code != exitOK {
+				p, code := replayTo(t, uint64(400+n), args...)
+				if code != exitOK || !strings.HasPrefix(p.out.String(), "same: ") || !strings.Contains(p.said(), "sent 272 of 272 commands") {
 					t.Errorf("exit %d: %s%s", code, p.out.String(), p.said())
 				}
 			})
 		}
 	}
+	t.Run("without stimuli", func(t *testing.T) {
+		p, code := replayTo(t, 500, "--timeout", "2s")
+		if code != exitIncomplete {
+			t.Errorf("exit %d: %s", code, p.said())
+		}
+		for team := range 4 {
+			for call, agent := range []int{1, 1, 3, 3, 4} {
+				want := fmt.Sprintf("did not come: an inbound call from %d to agent %d (#", 5552001+call, 1000+5*team+agent)
+				if !strings.Contains(p.said(), want) {
+					t.Errorf("no %q in:\n%s", want, p.said())
+				}
+			}
+		}
+	})
 }

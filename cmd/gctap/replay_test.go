@@ -30,7 +30,12 @@ func startLaboratory(t *testing.T, seed uint64, faults ...string) laboratory {
 
 func startLaboratoryOf(t *testing.T, site *gcsim.Site, seed uint64, faults ...string) laboratory {
 	t.Helper()
-	b := startBroker(t, brokertest.Options{Mirror: true})
+	return startGC(t, startBroker(t, brokertest.Options{Mirror: true}), site, seed, faults...)
+}
+
+// startGC lets a simulated GC serve a broker.
+func startGC(t *testing.T, b *brokertest.Broker, site *gcsim.Site, seed uint64, faults ...string) laboratory {
+	t.Helper()
 	cfg := gcsim.Config{Site: site, Seed: seed, DelayMax: 10 * time.Millisecond, AnswerTime: 20 * time.Millisecond,
 		Camp: 5 * time.Second, Faults: faults}
 	gc, err := gcsim.Serve(t.Context(), dialBroker(t, b.URL()), "", cfg, nil)
@@ -50,13 +55,20 @@ func recordShift(t *testing.T, db string) {
 
 func recordShiftOf(t *testing.T, site *gcsim.Site, db string) {
 	t.Helper()
-	lab := startLaboratoryOf(t, site, 1)
+	recordShiftOn(t, startLaboratoryOf(t, site, 1), site, db, 0)
+}
+
+// recordShiftOn records the shift of a site's people, who think before each
+// command; the GC is closed then.
+func recordShiftOn(t *testing.T, lab laboratory, site *gcsim.Site, db string, think time.Duration) {
+	t.Helper()
 	p := gctap(t, db, "record", lab.URL(), "--name", "incident")
 	p.until("recording session")
 	shift, err := gcsim.Shift(site)
 	if err != nil {
 		t.Fatal(err)
 	}
+	shift.Think = think
 	if err := gcsim.RunScenario(t.Context(), func() (capture.Link, error) { return dialBroker(t, lab.URL()), nil }, shift); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +76,9 @@ func recordShiftOf(t *testing.T, site *gcsim.Site, db string) {
 	waitStored(t, db, "incident", int(counts.Commands+counts.Events))
 	if code := p.end(os.Interrupt); code != exitOK {
 		t.Fatalf("record: exit %d: %s", code, p.said())
+	}
+	if err := lab.gc.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -15,6 +15,7 @@ type Scenario struct {
 	Name    string
 	Queue   string        // of commands; empty: DefaultQueue
 	Within  time.Duration // how long a step waits at the most; 0: 10 s
+	Think   time.Duration // how long everybody thinks before a command and after a meeting
 	Scripts []Script
 }
 
@@ -84,7 +85,11 @@ func play(ctx context.Context, d *Desk, sc *Scenario, script *Script, meetings m
 		within = 10 * time.Second
 	}
 	for i := range script.Steps {
-		if err := a.Do(ctx, &script.Steps[i], within, meetings); err != nil {
+		st := script.Steps[i]
+		if st.Send != "" || st.Meet != "" {
+			st.Pause += sc.Think
+		}
+		if err := a.Do(ctx, &st, within, meetings); err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}
