@@ -607,6 +607,7 @@ func (r *replaying) summary(result *replay.Result, s store.Session) {
 	}
 	for _, failed := range result.Failed {
 		r.say.line("not brought about: %s", failed)
+	}
 	for i := range result.Absent {
 		s := &result.Absent[i]
 		r.say.line("did not come: %s (#%d)", s.Outside(), s.Seq)
