@@ -67,6 +67,10 @@ func TestLadderAndTimelineOnTheScreen(t *testing.T) {
 				term.sees("detail  message")
 				term.press(tcell.KeyEscape)
 			}
+			if b.Action == "search" {
+				term.sees("search:")
+				term.press(tcell.KeyEscape)
+			}
 			term.press(view.key) // back, where Enter has led elsewhere
 			term.sees(view.sees[:2]...)
 		}

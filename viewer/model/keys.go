@@ -156,7 +156,7 @@ var hints = map[Name]string{
 	Detail:      "d decoded  r raw  x hex  n p messages  q back",
 	Raw:         "d decoded  r raw  x hex  n p messages  q back",
 	Hex:         "d decoded  r raw  x hex  n p messages  q back",
-	Ladder:      "Enter detail  a A answers  h l lanes  z fold  c calls  ? help  q back",
+	Ladder:      "Enter detail  a A answers  o d \\ follow  h l z c lanes  ? help  q back",
 	Timeline:    "Enter messages  + - a zoom  w b changes  < > pan  ? help  q back",
 	DiffView:    "n N differences  i ignored  o only  Tab side  Enter message  ? help  q back",
 	Help:        "q back",

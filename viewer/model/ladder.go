@@ -8,6 +8,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"gctap/capture"
+	"gctap/store"
 )
 
 // Ladder is the tab of messages as arrows between those who exchange them.
@@ -26,6 +27,14 @@ func ladderKeys() []Binding {
 		Binding{Ladder, "z", "lane.fold", "fold the lane of this message, or unfold it"},
 		Binding{Ladder, "Z", "lane.unfold", "unfold all lanes"},
 		Binding{Ladder, "c", "lane.calls", "show or hide the lanes of calls"},
+		Binding{Ladder, "o", "only.conversation", "only the conversation of this message"},
+		Binding{Ladder, "d", "only.call", "only the call of this message"},
+		Binding{Ladder, "\\", "only.none", "everything again"},
+		Binding{Ladder, "s", "search", "search a text in what is shown"},
+		Binding{Ladder, "n", "search.next", "search on"},
+		Binding{Ladder, "N", "search.prev", "search back"},
+		Binding{Ladder, "]", "mark.next", "next mark"},
+		Binding{Ladder, "[", "mark.prev", "mark before"},
 		Binding{Ladder, "f", "follow", "stay at the end while it is recorded; moving stops that"},
 		Binding{Ladder, "t", "time", "time of day, or since the message above"},
 	)
@@ -44,16 +53,46 @@ type LadderView struct {
 	folded map[string]bool // lanes that share one
 	quiet  bool            // no lanes of calls
 	jump   jump
+	given  *store.Filter // that it was last opened or visited with
 }
 
 // newLadder opens a ladder at a place of a session.
 func newLadder(at Place) *LadderView {
-	v := &LadderView{rungs: map[int64]Rung{}, folded: map[string]bool{}}
+	v := &LadderView{rungs: map[int64]Rung{}, folded: map[string]bool{}, given: at.Filter}
 	v.open(at.Session)
-	if at.Seq != 0 {
-		v.Messages.Visit(at)
-	}
+	v.Filter = at.Filter
+	v.Messages.Visit(at)
 	return v
+}
+
+// Visit goes to a message, and takes over another filter than it came with.
+func (v *LadderView) Visit(at Place) {
+	if at.Filter.String() != v.given.String() {
+		v.given = at.Filter
+		v.filter(at.Filter)
+	}
+	v.Messages.Visit(at)
+}
+
+// filter shows only what a filter accepts. What it leaves out is not there for
+// the arrows either: an answer without its command has no latency.
+func (v *LadderView) filter(f *store.Filter) {
+	v.rungs, v.broken = map[int64]Rung{}, false
+	v.setFilter(f)
+}
+
+// only shows only the messages for which the index has a value, and gaps.
+func (v *LadderView) only(m *Model, what, name, value string) {
+	if value == "" {
+		m.Notice = "this message belongs to no " + what
+		return
+	}
+	f, err := store.CompileFilter(term(name, value) + ` || direction == "gap"`)
+	if err != nil {
+		m.Notice = Printable(err.Error())
+		return
+	}
+	v.filter(f)
 }
 
 // Name is Ladder.
@@ -73,6 +112,12 @@ func (v *LadderView) Do(m *Model, action string) bool {
 		v.left = l.scrolled(map[bool]int{true: 1, false: -1}[action == "lane.next"])
 	case "lane.fold":
 		v.fold()
+	case "only.conversation":
+		v.only(m, "conversation", "conversation", v.rungs[v.Selected].Conversation)
+	case "only.call":
+		v.only(m, "call", "fields.dialogId", v.rungs[v.Selected].Dialog)
+	case "only.none":
+		v.filter(nil)
 	case "lane.unfold":
 		clear(v.folded)
 	case "lane.calls":
@@ -87,7 +132,7 @@ func (v *LadderView) Do(m *Model, action string) bool {
 		if !v.Messages.Do(m, action) {
 			return false
 		}
-		v.seek()
+		v.show()
 	}
 	return true
 }
@@ -102,7 +147,7 @@ func (v *LadderView) Click(m *Model, _, y int) {
 	default:
 		v.Following = false
 		v.Selected = seen[y-1].Seq
-		v.seek()
+		v.show()
 	}
 }
 
@@ -123,8 +168,8 @@ func (v *LadderView) near() []Item {
 	return v.items[max(top-v.height, 0):min(top+2*v.height, len(v.items))]
 }
 
-// seek brings the lane of the selected message onto the screen.
-func (v *LadderView) seek() {
+// show brings the lane of the selected message onto the screen.
+func (v *LadderView) show() {
 	i := v.index(v.Selected)
 	if i >= len(v.items) {
 		return
@@ -413,6 +458,9 @@ func (v *LadderView) arrow(c Canvas, l *layout, y int, item *Item, r *Rung, styl
 // Title adds what is not seen to that of the list.
 func (v *LadderView) Title() string {
 	title := v.Messages.Title()
+	if v.Filter != nil {
+		title = Printable(v.Filter.String()) + "  " + title
+	}
 	if n := len(v.folded); n > 0 {
 		title = fmt.Sprintf("%s folded, %s", count(int64(n), "lane"), title)
 	}

@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 
 	"gctap/capture"
@@ -32,14 +33,18 @@ func (v *LadderView) workOut() *Task {
 	if len(missing) == 0 || v.broken {
 		return nil
 	}
-	session, first, last, window := v.Session.ID, missing[0], missing[len(missing)-1], v.count
+	session, filter, first, last, window := v.Session.ID, v.Filter, missing[0], missing[len(missing)-1], v.count
 	return &Task{
 		What:   "following the messages",
 		Wanted: func() bool { return v.count == window },
 		Failed: func(error) { v.broken = true },
 		Do: func(ctx context.Context, src Source, p *Progress) (func(), error) {
-			rungs, err := rungsOf(ctx, src, session, first, last, p)
-			return func() { v.know(rungs, missing) }, err
+			rungs, err := rungsOf(ctx, src, session, filter, first, last, p)
+			return func() {
+				if v.Filter == filter {
+					v.know(rungs, missing)
+				}
+			}, err
 		},
 	}
 }
@@ -59,13 +64,13 @@ func (v *LadderView) know(rungs []Rung, missing []int64) {
 		near[r.Seq] = r
 	}
 	v.rungs = near
-	v.seek()
+	v.show()
 }
 
 // rungsOf works out the arrows from one message to another, knowing what came
 // shortly before.
-func rungsOf(ctx context.Context, src Source, session, first, last int64, p *Progress) (rungs []Rung, err error) {
-	err = watch(ctx, src, session, first, func(s *check.Seen) bool {
+func rungsOf(ctx context.Context, src Source, session int64, filter *store.Filter, first, last int64, p *Progress) (rungs []Rung, err error) {
+	err = watch(ctx, src, session, filter, first, func(s *check.Seen) bool {
 		if s.Record.Seq < first {
 			return true
 		}
@@ -81,8 +86,8 @@ func rungsOf(ctx context.Context, src Source, session, first, last int64, p *Pro
 // watch shows messages from a while before a seq on, with what flow makes of
 // them, until see has seen enough. Whose they are is what the store knows from
 // the whole session, which a flow that starts in the middle cannot.
-func watch(ctx context.Context, src Source, session, seq int64, see func(*check.Seen) bool) error {
-	rows, err := before(ctx, src, session, seq)
+func watch(ctx context.Context, src Source, session int64, filter *store.Filter, seq int64, see func(*check.Seen) bool) error {
+	rows, err := before(ctx, src, session, filter, seq)
 	if err != nil {
 		return err
 	}
@@ -106,7 +111,7 @@ func watch(ctx context.Context, src Source, session, seq int64, see func(*check.
 				return
 			}
 		}
-		for r, err := range rowsOf(ctx, src, session, seq-1) {
+		for r, err := range filtered(ctx, src, session, filter, seq-1) {
 			row = &r
 			if !yield(r.Record, err) || !on {
 				return
@@ -116,21 +121,62 @@ func watch(ctx context.Context, src Source, session, seq int64, see func(*check.
 }
 
 // before returns the messages shortly before a seq, in order.
-func before(ctx context.Context, src Source, session, seq int64) (rows []store.Row, err error) {
-	for len(rows) < warmRows {
-		page, err := src.Before(ctx, session, seq, 500)
+func before(ctx context.Context, src Source, session int64, filter *store.Filter, seq int64) (rows []store.Row, err error) {
+	for page, err := range pagesBefore(ctx, src, session, filter, seq) { // each in order
 		if err != nil {
 			return nil, err
 		}
-		if len(page) == 0 {
-			break
-		}
-		rows, seq = slices.Concat(page, rows), page[0].Seq
-		if rows[len(rows)-1].Mono-rows[0].Mono > flow.DefaultWindow {
+		rows = slices.Concat(page, rows)
+		if len(rows) >= warmRows || len(rows) > 0 && rows[len(rows)-1].Mono-rows[0].Mono > flow.DefaultWindow {
 			break
 		}
 	}
 	return rows, nil
+}
+
+// pagesBefore yields pages of rows, each in order, the last one first.
+func pagesBefore(ctx context.Context, src Source, session int64, filter *store.Filter, seq int64) iter.Seq2[[]store.Row, error] {
+	if filter != nil {
+		return func(yield func([]store.Row, error) bool) {
+			for scan := src.Scan(session, filter, seq, true); !scan.Done(); {
+				page, err := scan.Next(ctx)
+				slices.Reverse(page)
+				if !yield(page, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+	return func(yield func([]store.Row, error) bool) {
+		for {
+			page, err := src.Before(ctx, session, seq, 500)
+			if err == nil && len(page) == 0 || !yield(page, err) || err != nil {
+				return
+			}
+			seq = page[0].Seq
+		}
+	}
+}
+
+// filtered yields the rows behind a seq that a filter accepts.
+func filtered(ctx context.Context, src Source, session int64, filter *store.Filter, seq int64) iter.Seq2[store.Row, error] {
+	if filter == nil {
+		return rowsOf(ctx, src, session, seq)
+	}
+	return func(yield func(store.Row, error) bool) {
+		for scan := src.Scan(session, filter, seq, false); !scan.Done(); {
+			page, err := scan.Next(ctx)
+			if err != nil {
+				yield(store.Row{}, err)
+				return
+			}
+			for _, row := range page {
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // seer is an observer that is one function.
@@ -175,14 +221,14 @@ func (v *LadderView) leap(seq int64) {
 	v.jump = jump{}
 	v.Following = false
 	v.goTo(seq)
-	v.seek()
+	v.show()
 }
 
 // exchangeOf returns the command and the answers of the exchange that a message
 // belongs to; 0 where it belongs to none.
 func exchangeOf(ctx context.Context, src Source, session, seq int64) (command int64, answers []int64, err error) {
 	var x *flow.Exchange
-	err = watch(ctx, src, session, seq, func(s *check.Seen) bool {
+	err = watch(ctx, src, session, nil, seq, func(s *check.Seen) bool {
 		if s.Record.Seq == seq {
 			if x = s.Opened; x == nil {
 				x = s.Exchange

@@ -17,17 +17,18 @@ import (
 // gap. What a message is on a ladder is said here alone: the viewer draws it,
 // and viewer/report writes it as text, for Mermaid and as SVG.
 type Rung struct {
-	Seq      int64
-	Time     time.Time
-	Lane     string        // who tells GC, or is told: an agent, or a conversation with its prefix; empty for gaps
-	Up       bool          // towards GC
-	Label    string        // name and what matters in it, as written: not yet printable
-	Dialog   string        // id of the call that it is about
-	State    string        // canonical, of that call, where the message tells it
-	Latency  time.Duration // of the first answer to a command, else 0
-	Answers  int64         // seq of the command that it answers; 0: none
-	Severity string        // worst finding of decode in it, from warning on
-	Gap      *capture.Gap
+	Seq          int64
+	Time         time.Time
+	Lane         string        // who tells GC, or is told: an agent, or a conversation with its prefix; empty for gaps
+	Up           bool          // towards GC
+	Conversation string        // that it belongs to
+	Label        string        // name and what matters in it, as written: not yet printable
+	Dialog       string        // id of the call that it is about
+	State        string        // canonical, of that call, where the message tells it
+	Latency      time.Duration // of the first answer to a command, else 0
+	Answers      int64         // seq of the command that it answers; 0: none
+	Severity     string        // worst finding of decode in it, from warning on
+	Gap          *capture.Gap
 }
 
 // RungOf returns the rung of a message; false for notes, which have none.
@@ -40,7 +41,7 @@ func RungOf(s *check.Seen) (Rung, bool) {
 		return r, true
 	}
 	r.Up = s.Record.Direction == capture.Command
-	r.Lane = s.Conversation
+	r.Conversation, r.Lane = s.Conversation, s.Conversation
 	if r.Up {
 		r.Lane = cmp.Or(s.Sender, s.Conversation)
 	}

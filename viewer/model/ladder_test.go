@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -513,4 +514,72 @@ func TestTimelineCanBeStopped(t *testing.T) {
 	if v := m.Top().(*TimelineView); v.spool == nil {
 		t.Error("not read when asked again")
 	}
+}
+
+// TestLadderFollowsOne conversation, or one call, and keeps the gaps.
+func TestLadderFollowsOne(t *testing.T) {
+	m, press := opening(t, 100, 60, "2")
+	v := m.Top().(*LadderView)
+	seqs := func() (list []int64) {
+		for _, item := range v.Visible() {
+			list = append(list, item.Seq)
+		}
+		return list
+	}
+	v.goTo(26) // a call of 1002
+	press("o")
+	if got := seqs(); !slices.Equal(got, []int64{7, 8, 9, 10, 17, 18, 24, 25, 26, 27, 31, 34, 35, 36, 37, 40}) {
+		t.Errorf("the conversation is %v", got)
+	}
+	if v.Selected != 26 || !strings.Contains(v.Title(), `conversation == "1002"`) {
+		t.Errorf("at %d in %s", v.Selected, v.Title())
+	}
+	if text := line(t, m, "InboundCall ACTIVE"); !strings.Contains(text, "(+700ms)") {
+		t.Errorf("no latency in %s", text)
+	}
+	press("\\", "d")
+	if got := seqs(); !slices.Equal(got, []int64{24, 25, 26, 31, 34}) {
+		t.Errorf("the call is %v", got)
+	}
+	press("\\")
+	if got := len(seqs()); got != 40 {
+		t.Errorf("everything is %d messages", got)
+	}
+	v.goTo(1)
+	press("d")
+	if m.Notice != "this message belongs to no call" {
+		t.Errorf("says %q", m.Notice)
+	}
+}
+
+// TestLadderTakesTheFilterOfTheList, and keeps its own until that changes.
+func TestLadderTakesTheFilterOfTheList(t *testing.T) {
+	m, press := opening(t, 100, 60, "1")
+	filter := func(text string) {
+		f, err := store.CompileFilter(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.SetFilter(f)
+		press("g")
+	}
+	shows := func(want int) {
+		t.Helper()
+		if v := m.Top().(*LadderView); len(v.Visible()) != want {
+			t.Errorf("the ladder shows %d messages, not %d: %s", len(v.Visible()), want, v.Title())
+		}
+	}
+	filter(`agent == "1010"`)
+	press("2")
+	shows(4)
+	press("3", "2")
+	shows(4)
+	press("\\")
+	shows(40)
+	press("1", "2")
+	shows(40)
+	press("1")
+	filter(`name == "State"`)
+	press("2")
+	shows(13) // the States; the gap is none
 }

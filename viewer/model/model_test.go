@@ -492,7 +492,10 @@ func TestEveryKeyDoesSomething(t *testing.T) {
 			t.Errorf("nothing opens the view %q", b.View)
 			continue
 		}
-		src := &fake{sessions: []store.Session{session(1, 1000, false)}}
+		var src Source = &fake{sessions: []store.Session{session(1, 1000, false)}}
+		if view == Ladder { // its keys set filters
+			src, _ = stored(t, shift())
+		}
 		m := New()
 		settle(t, m, src)
 		press(t, m, src, "Enter")

@@ -45,9 +45,10 @@ func timelineKeys() []Binding {
 // on the screen.
 type TimelineView struct {
 	session store.Session
-	spool   *spool // nil until the session has been read
-	failed  bool   // it could not be read, or the user did not want to wait
-	goal    int64  // seq of a message to go to; 0: none
+	spool   *spool        // nil until the session has been read
+	filter  *store.Filter // of the place it was visited from
+	failed  bool          // it could not be read, or the user did not want to wait
+	goal    int64         // seq of a message to go to; 0: none
 
 	width, height int
 	from, to      time.Time
@@ -58,7 +59,7 @@ type TimelineView struct {
 
 // newTimeline opens the timeline at a place of a session.
 func newTimeline(at Place) *TimelineView {
-	return &TimelineView{session: at.Session, goal: at.Seq}
+	return &TimelineView{session: at.Session, filter: at.Filter, goal: at.Seq}
 }
 
 // timeLabel is how many columns the agents' names take.
@@ -112,7 +113,7 @@ func spanText(d time.Duration) string {
 
 // Place is the message that began what is under the cursor.
 func (v *TimelineView) Place() Place {
-	p := Place{Session: v.session}
+	p := Place{Session: v.session, Filter: v.filter}
 	if e := v.under(); e != nil {
 		p.Seq = e.First
 	} else {
@@ -122,7 +123,7 @@ func (v *TimelineView) Place() Place {
 }
 
 // Visit goes to the time and agent of a message.
-func (v *TimelineView) Visit(at Place) { v.goal = at.Seq }
+func (v *TimelineView) Visit(at Place) { v.goal, v.filter = at.Seq, at.Filter }
 
 // Resize keeps the cursor on the screen.
 func (v *TimelineView) Resize(width, height int) {
