@@ -445,3 +445,33 @@ func TestMapLinesLeadBack(t *testing.T) {
 		}
 	}
 }
+
+// TestPseudonymsOfTheWire: what a capture noted names nobody, and who was
+// handed what can still be told.
+func TestPseudonymsOfTheWire(t *testing.T) {
+	p := store.NewPseudonymiser([]byte("a key of thirty-two bytes, about"))
+	header := func(name, value string) capture.Header { return capture.Header{Name: name, Value: value} }
+	note := capture.Record{
+		Direction: capture.Note, Source: "pcap", Conn: "ID:gc-host-1-2:1", To: "queue://Connector1", Body: []byte("handed to consumer ID:gc-host-1-2:1 of user jmuller"),
+		Headers: []capture.Header{header("amq.note", "dispatch"), header("amq.message-id", "ID:desk-host-3-4:1:1:1:1"), header("amq.client-id", "jmuller"),
+			header("amq.ack", "standard"), header("tcp.from", "10.1.2.3:61616")},
+	}
+	message := capture.Record{Direction: capture.Command, MessageID: "ID:desk-host-3-4:1:1:1:1", JMSType: new("MakeReady#1001")}
+	web := capture.Record{Direction: capture.Note, Source: "rest", Body: []byte("GET /agents/jmuller"), Headers: []capture.Header{header("amq.note", "request")}}
+	report := store.PseudonymReport{Fields: map[string]int64{}}
+	for _, rec := range []*capture.Record{&note, &message, &web} {
+		p.Record(rec, &report)
+	}
+	all := fmt.Sprintf("%s %s %s %v %v", note.Body, web.Body, note.Conn, note.Headers, web.Headers)
+	for _, told := range []string{"jmuller", "gc-host", "desk-host", "10.1.2.3"} {
+		if strings.Contains(all, told) {
+			t.Errorf("%s is still in %s", told, all)
+		}
+	}
+	if string(note.Body) != "dispatch" || note.Header("amq.note") != "dispatch" || note.Header("amq.ack") != "standard" {
+		t.Errorf("%s %v", note.Body, note.Headers)
+	}
+	if note.Header("amq.message-id") != message.MessageID {
+		t.Errorf("the note is about %s, the message is %s", note.Header("amq.message-id"), message.MessageID)
+	}
+}

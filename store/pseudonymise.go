@@ -169,10 +169,12 @@ func (p *Pseudonymiser) Record(rec *capture.Record, report *PseudonymReport) {
 			set("header:"+h.Name, &h.Value, p.Text(h.Value))
 		}
 	}
+	body := string(rec.Body)
 	switch rec.Direction {
 	case capture.GapRow:
 	case capture.Note:
-		rec.Body = []byte(p.jsonText(string(rec.Body), true))
+		set("note", &body, p.noteBody(rec))
+		rec.Body = []byte(body)
 	default:
 		changed = p.message(rec, report) || changed
 	}
@@ -181,8 +183,26 @@ func (p *Pseudonymiser) Record(rec *capture.Record, report *PseudonymReport) {
 	}
 }
 
-// plainHeaders hold nothing but figures of the broker.
-var plainHeaders = []string{"priority", "expires", "persistent", "redelivered", "timestamp", "content-type", "content-length", "transformation"}
+// plainHeaders hold nothing but figures of the broker, and words of ours.
+var plainHeaders = []string{
+	"priority", "expires", "persistent", "redelivered", "timestamp", "content-type", "content-length", "transformation",
+	"amq.note", "amq.ack", "amq.ack-mode", "amq.count", "amq.redelivered", "http.method", "http.status", "http.content-type", "ws.opcode",
+	"tcp.protocol", "tcp.offset", "tcp.missing", "tcp.unread", "tcp.why",
+}
+
+// noteBody is what stands for the body of a note: of one that a replay made its
+// values; of one that tells of the wire in words, which hold what its headers
+// do, its kind.
+func (p *Pseudonymiser) noteBody(rec *capture.Record) string {
+	body := string(rec.Body)
+	if json.Valid(rec.Body) {
+		return p.jsonText(body, true)
+	}
+	if kind := rec.Header("amq.note"); kind != "" && rec.Source != "rest" {
+		return kind
+	}
+	return p.Text(body)
+}
 
 // message replaces JMSType and body, and reports whether anything was changed.
 func (p *Pseudonymiser) message(rec *capture.Record, report *PseudonymReport) bool {

@@ -170,6 +170,8 @@ func (p *pcapImport) start(at time.Time) error {
 	p.began.Store(p.rec)
 	if s := p.keep.current(); p.live {
 		p.say.line("recording session %d, %s, from standard input; Ctrl-C stops", s.ID, s.Name)
+	} else {
+		p.say.line("importing into session %d, %s", s.ID, s.Name)
 	}
 	return nil
 }

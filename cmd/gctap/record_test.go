@@ -39,6 +39,14 @@ func gctap(t testing.TB, db string, args ...string) *process {
 	return start(t, exec.Command("gctap", append([]string{"--db", db}, args...)...))
 }
 
+// gctapFrom starts it with standard input.
+func gctapFrom(t testing.TB, in io.Reader, db string, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command("gctap", append([]string{"--db", db}, args...)...)
+	cmd.Stdin = in
+	return start(t, cmd)
+}
+
 // gctapLimited starts it so that no file it writes gets larger than so many
 // KiB: writing fails then as on a full disk.
 func gctapLimited(t testing.TB, kib int, db string, args ...string) *process {
