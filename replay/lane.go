@@ -294,6 +294,7 @@ func (p *player) stimulate(ctx context.Context, n int) error {
 	s.Dialog = id
 	s.Agent = mapped(p.write.names.Agents, s.Agent)
 	s.Number = mapped(p.write.names.Exts, s.Number)
+	s.Vars = p.write.variables(s.Vars)
 	if p.opts.Arrange != nil {
 		p.begin(ctx, n, s)
 		return nil

@@ -17,14 +17,16 @@ type Mapping struct {
 	Agents map[string]string
 	Exts   map[string]string // extensions and numbers
 	Dests  map[string]string // queues and topics, bare
+	Texts  map[string]string // whole values of any other kind: teams, phone books, reasons, variables
 }
 
-// Set takes in one --map argument: agent:1001=2001, ext:3001=4001, dest:A=B.
+// Set takes in one --map argument: agent:1001=2001, ext:3001=4001, dest:A=B,
+// text:5=12.
 func (m *Mapping) Set(arg string) error {
 	kind, pair, ok := strings.Cut(arg, ":")
 	from, to, both := strings.Cut(pair, "=")
 	if !ok || !both || from == "" || to == "" {
-		return fmt.Errorf("map %q: write agent:OLD=NEW, ext:OLD=NEW or dest:OLD=NEW", arg)
+		return fmt.Errorf("map %q: write agent:OLD=NEW, ext:OLD=NEW, dest:OLD=NEW or text:OLD=NEW", arg)
 	}
 	set := func(into *map[string]string, from, to string) {
 		if *into == nil {
@@ -39,8 +41,10 @@ func (m *Mapping) Set(arg string) error {
 		set(&m.Exts, from, to)
 	case "dest":
 		set(&m.Dests, flow.Bare(from), flow.Bare(to))
+	case "text":
+		set(&m.Texts, from, to)
 	default:
-		return fmt.Errorf("map %q: there is no kind %q, only agent, ext and dest", arg, kind)
+		return fmt.Errorf("map %q: there is no kind %q, only agent, ext, dest and text", arg, kind)
 	}
 	return nil
 }
@@ -63,7 +67,7 @@ func (m *Mapping) Read(r io.Reader) error {
 
 // clone returns a copy that may be added to.
 func (m Mapping) clone() Mapping {
-	return Mapping{Agents: cloned(m.Agents), Exts: cloned(m.Exts), Dests: cloned(m.Dests)}
+	return Mapping{Agents: cloned(m.Agents), Exts: cloned(m.Exts), Dests: cloned(m.Dests), Texts: cloned(m.Texts)}
 }
 
 func cloned(m map[string]string) map[string]string {

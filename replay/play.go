@@ -293,7 +293,7 @@ func (p *player) run(ctx context.Context) error {
 	defer p.endArrangements()
 	defer p.over(time.Now())
 	m := p.write.names
-	p.offer(flow.Mapping{Agents: m.Agents, Exts: m.Exts, Dests: m.Dests}.Record(time.Now()))
+	p.offer(flow.Mapping{Agents: m.Agents, Exts: m.Exts, Dests: m.Dests, Texts: m.Texts}.Record(time.Now()))
 	p.makeLanes()
 	for _, l := range p.lanes {
 		if err := p.advance(ctx, l); err != nil {

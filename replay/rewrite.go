@@ -64,6 +64,7 @@ func (w *writer) changes(step *Step, msg *decode.Message) (map[string]string, er
 		}
 		set(use.Path, use.Value, id)
 	}
+	w.texts(msg, set)
 	for i := range msg.Fields {
 		path := msg.Fields[i].Name
 		old, ok := msg.Fields[i].Value.Scalar()
@@ -83,6 +84,30 @@ func (w *writer) changes(step *Step, msg *decode.Message) (map[string]string, er
 		set("clientDestination", dest, mapped(w.names.Dests, dest))
 	}
 	return changes, w.login(step, msg, changes)
+}
+
+// texts are the values of no other kind that have another name.
+func (w *writer) texts(msg *decode.Message, set func(path, old, new string)) {
+	if len(w.names.Texts) == 0 {
+		return
+	}
+	for _, place := range msg.Places() {
+		if old := msg.Text(place.Path); old != "" && flow.FreeText(flow.Class(msg, place.Path)) {
+			set(place.Path, old, mapped(w.names.Texts, old))
+		}
+	}
+}
+
+// variables are those of a call, by the names that the replay has for them.
+func (w *writer) variables(vars map[string]string) map[string]string {
+	if len(w.names.Texts) == 0 || vars == nil {
+		return vars
+	}
+	named := make(map[string]string, len(vars))
+	for name, value := range vars {
+		named[name] = mapped(w.names.Texts, value)
+	}
+	return named
 }
 
 // login fills in the password, and the extension where the credentials give one.

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gctap/capture"
 	"gctap/decode"
@@ -383,8 +385,9 @@ func (p *Pseudonymiser) jsonText(text string, note bool) string {
 			}
 			end = min(end, len(text))
 			inside := text[min(i+1, end):end]
-			isKey := strings.HasPrefix(strings.TrimLeft(text[min(end+1, len(text)):], " \t\r\n"), ":")
+			rest, isKey := strings.CutPrefix(strings.TrimLeft(text[min(end+1, len(text)):], " \t\r\n"), ":")
 			switch {
+			case isKey && note && p.isTokenOf(inside, rest):
 			case isKey && (!note || slices.Contains(noteKeys, inside)):
 				key = inside
 			case !isKey && (p.words.value(inside) || note && key == "note" || timeKey(key) && strings.Trim(inside, "0123456789-:./+TZ ") == ""):
@@ -412,8 +415,15 @@ func (p *Pseudonymiser) jsonText(text string, note bool) string {
 	return b.String()
 }
 
+// isTokenOf reports whether a name in the mapping of a replay is already the
+// token of the name it became: what was replayed was a pseudonymised session.
+func (p *Pseudonymiser) isTokenOf(token, rest string) bool {
+	var name string
+	return json.NewDecoder(strings.NewReader(rest)).Decode(&name) == nil && name != token && p.Text(name) == token
+}
+
 // noteKeys are the keys of the notes that a replay writes.
-var noteKeys = []string{"note", "mapping", "stop", "agents", "exts", "dests", "conversation", "after", "reason"}
+var noteKeys = []string{"note", "mapping", "stop", "agents", "exts", "dests", "texts", "conversation", "after", "reason"}
 
 func timeKey(key string) bool {
 	key = strings.ToLower(key)
@@ -429,13 +439,18 @@ func (p *Pseudonymiser) jsonNumber(before, number string, stays bool) string {
 	return p.Text(number)
 }
 
-// MapLines returns how what a pseudonymised session says is called in the lab
-// or in truth, as words of replay's --map: agent:TOKEN=NAME, ext:…, dest:….
+// MapLines returns how what a pseudonymised session says is called in truth, as
+// words of replay's --map: agent:TOKEN=NAME, ext:…, dest:…, and text:… for whole
+// values of any other kind. A value that no such word can hold is left out.
 func (s *Store) MapLines(ctx context.Context, session int64, p *Pseudonymiser) ([]string, error) {
 	seen := map[string]bool{}
 	add := func(kind, token string) {
-		if token = strings.TrimSpace(token); token != "" {
-			seen[fmt.Sprintf("%s:%s=%s", kind, token, p.Reveal(token))] = true
+		name := p.Reveal(token)
+		if strings.TrimSpace(token) != token || token == "" || strings.ContainsFunc(token, unnamable) || strings.ContainsFunc(name, unicode.IsControl) {
+			return
+		}
+		if name != token || kind != "text" {
+			seen[fmt.Sprintf("%s:%s=%s", kind, token, name)] = true
 		}
 	}
 	for row, err := range s.Rows(ctx, session, 1) {
@@ -445,25 +460,21 @@ func (s *Store) MapLines(ctx context.Context, session int64, p *Pseudonymiser) (
 		msg := flow.Decode(&row.Record, decode.Options{})
 		add("agent", msg.Agent)
 		add("dest", flow.Bare(row.Record.To))
-		for i := range msg.Fields {
-			f := &msg.Fields[i]
-			text, ok := f.Value.Scalar()
-			switch flow.Class(&msg, f.Name) {
-			case decode.ClassExt:
-				if ok {
-					add("ext", text)
-				}
-			case decode.ClassAgent:
-				if ok {
-					add("agent", text)
-				}
+		for _, place := range msg.Places() {
+			text := strings.TrimSpace(msg.Text(place.Path))
+			switch class := flow.Class(&msg, place.Path); {
+			case class == decode.ClassExt:
+				add("ext", text)
+			case class == decode.ClassAgent:
+				add("agent", text)
+			case flow.FreeText(class):
+				add("text", text)
 			}
 		}
 	}
-	lines := make([]string, 0, len(seen))
-	for line := range seen {
-		lines = append(lines, line)
-	}
-	slices.Sort(lines)
-	return lines, nil
+	return slices.Sorted(maps.Keys(seen)), nil
 }
+
+// unnamable reports whether a name that holds r cannot stand before the = of a
+// --map word.
+func unnamable(r rune) bool { return r == '=' || unicode.IsControl(r) }

@@ -69,7 +69,7 @@ that had to stop).`,
 	f.register(cmd)
 	filterFlag(cmd.Flags(), &f.filter, "only messages that this expression accepts")
 	cmd.Flags().BoolVar(&f.view, "view", false, "show the sessions side by side in the terminal viewer")
-	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "name of A and of B: agent:1001=2001, ext:3001=4001, dest:A=B; a replay's own mapping is known")
+	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "name of A and of B: agent:1001=2001, ext:3001=4001, dest:A=B, text:5=12 for any other value; a replay's own mapping is known")
 	return cmd
 }
 
@@ -112,7 +112,7 @@ func (f *diffFlags) options() (diff.Options, error) {
 			return opts, usagef("--%w", err)
 		}
 	}
-	opts.Map = flow.Mapping{Agents: names.Agents, Exts: names.Exts, Dests: names.Dests}
+	opts.Map = flow.Mapping{Agents: names.Agents, Exts: names.Exts, Dests: names.Dests, Texts: names.Texts}
 	if f.rules == "" {
 		return opts, nil
 	}

@@ -62,12 +62,13 @@ states and times stay. What could not be replaced so that it reads the same is m
 whole. The report on standard error, or in --report as JSON, says what was replaced.
 The key lies beside the signing key unless --pseudonym-key names another file. With
 --reveal KEYFILE the export of such a session is the way back, in lines that replay's
---map takes.`,
+--map-file takes, so that it can be replayed where it came from.`,
 		Example: `  gctap export incident -o incident.gctap
   gctap export incident --filter 'agent == "1001"' -o 1001.gctap --encrypt-to age1…
   gctap export incident --format jsonl | jq .
   gctap export incident --pseudonymise -o public.gctap
-  gctap export public.gctap --reveal pseudonym.key -o names.txt`,
+  gctap export public.gctap --reveal pseudonym.key -o names.txt
+  gctap replay public.gctap --to stomp://lab:61613 --map-file names.txt --diff`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.export(cmd.Context(), args[0], f) },
 	}

@@ -115,7 +115,7 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.sync, "sync", string(replay.SyncBoth), "clock, cause or both")
 	flags.StringVar(&f.speed, "speed", "1", "0.1 to 1000, or max")
 	flags.DurationVar(&f.timeout, "timeout", replay.DefaultTimeout, "how long a command waits for an event")
-	flags.StringArrayVar(&f.maps, "map", nil, "another name: agent:1001=2001, ext:3001=4001, dest:A=B")
+	flags.StringArrayVar(&f.maps, "map", nil, "another name: agent:1001=2001, ext:3001=4001, dest:A=B, text:5=12 for any other value")
 	flags.StringVar(&f.mapFile, "map-file", "", "file with a --map a line; lines that begin with # say nothing")
 	flags.StringVar(&f.filter, "filter", "", "play only the commands that this expression accepts, as agent == \"1001\"")
 	flags.StringVar(&f.credentials, "credentials", "", "file of agent,password[,extension] lines")

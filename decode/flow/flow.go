@@ -211,6 +211,16 @@ func values(msg *decode.Message, field string) *decode.ValueList {
 	return nil
 }
 
+// FreeText reports whether values of a class are named by Mapping.Texts: they
+// are what a site calls its things, and no agent, number, address or id of GC.
+func FreeText(class decode.Class) bool {
+	switch class {
+	case decode.ClassText, decode.ClassTeam, decode.ClassPhonebook, decode.ClassContact:
+		return true
+	}
+	return false
+}
+
 // Class returns the class of a message's field by decode's table; ClassText
 // where the table says nothing.
 func Class(msg *decode.Message, path string) decode.Class {

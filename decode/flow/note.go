@@ -16,6 +16,7 @@ type Mapping struct {
 	Agents map[string]string `json:"agents,omitempty"`
 	Exts   map[string]string `json:"exts,omitempty"`
 	Dests  map[string]string `json:"dests,omitempty"` // bare
+	Texts  map[string]string `json:"texts,omitempty"` // whole values of any other kind, see FreeText
 }
 
 // Stop is a note that a conversation was not played to its end: what it lacks

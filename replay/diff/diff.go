@@ -264,7 +264,7 @@ func merged(a, b flow.Mapping) flow.Mapping {
 		}
 		return all
 	}
-	return flow.Mapping{Agents: join(a.Agents, b.Agents), Exts: join(a.Exts, b.Exts), Dests: join(a.Dests, b.Dests)}
+	return flow.Mapping{Agents: join(a.Agents, b.Agents), Exts: join(a.Exts, b.Exts), Dests: join(a.Dests, b.Dests), Texts: join(a.Texts, b.Texts)}
 }
 
 // compare compares each pair of conversations, in the order of the left

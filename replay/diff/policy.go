@@ -199,6 +199,9 @@ func (p *policy) rename(class decode.Class, raw string) string {
 	case decode.ClassDest:
 		return mapped(p.names.Dests, raw)
 	}
+	if flow.FreeText(class) {
+		return mapped(p.names.Texts, raw)
+	}
 	return raw
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -166,8 +167,8 @@ func shape(rec *capture.Record) string {
 }
 
 // A pseudonymised recording names nobody, reads as before, compares as `same`
-// with an equally pseudonymised replay, and can itself be replayed, on a GC that
-// has its names.
+// with an equally pseudonymised replay, and can itself be replayed: on a GC that
+// has its names, and with a map file where they came from.
 func TestPseudonymisedRecordingIsReplayed(t *testing.T) {
 	n := uint64(seeds)
 	if testing.Short() {
@@ -200,8 +201,48 @@ func TestPseudonymisedRecordingIsReplayed(t *testing.T) {
 				complete(t, third)
 				same(t, public, third.records)
 			})
+			names := mapOf(t, file, p)
+			var home played
+			synctest.Test(t, func(t *testing.T) {
+				lab := cfg
+				lab.Seed += 299
+				home = play(t, public, lab, replay.PlayOptions{Sync: replay.SyncCause, Map: names})
+				complete(t, home)
+				same(t, public, home.records)
+			})
+			back, _ := hidden(t, home.records, p)
+			same(t, public, back)
+			for i := range back {
+				m, _ := flow.ReplayNote(&back[i])
+				if m == nil {
+					continue
+				}
+				for from, to := range m.Agents {
+					if from != to {
+						t.Errorf("agent %s is said to have become %s", from, to)
+					}
+				}
+			}
 		})
 	}
+}
+
+// mapOf is what the map file of a pseudonymised session says.
+func mapOf(t *testing.T, file string, p *store.Pseudonymiser) (names replay.Mapping) {
+	t.Helper()
+	s, err := store.Open(t.Context(), file, store.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	lines, err := s.MapLines(t.Context(), 1, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := names.Read(strings.NewReader(strings.Join(lines, "\n"))); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 func same(t *testing.T, left, right []capture.Record) {
