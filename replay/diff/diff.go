@@ -14,7 +14,7 @@
 // Then one conversation after the other is read back, aligned and released; a
 // message is decoded again only when something in it differs. Memory holds the
 // two longest conversations, about 1 KB a message. What grows with the whole
-// length is what the report says: pairs of ids, differences, and 16 bytes for
+// length is what the report says: pairs of ids, differences, and 8 bytes for
 // each command's latency.
 package diff
 
@@ -307,7 +307,7 @@ func (c *comparison) isCut(conversation string) bool {
 // judgeAll judges one pair of conversations while the next is read back and
 // aligned. The order of judging decides which ids belong together.
 func (c *comparison) judgeAll(a *aligner) error {
-	matters := make(chan *matter)
+	matters, enough := make(chan *matter), make(chan struct{})
 	failed := make(chan error, 1)
 	go func() {
 		defer close(matters)
@@ -317,17 +317,20 @@ func (c *comparison) judgeAll(a *aligner) error {
 				failed <- err
 				return
 			}
-			matters <- m
+			select {
+			case matters <- m:
+			case <-enough:
+				return
+			}
 		}
 	}()
-	var err error
 	for m := range matters {
-		if err == nil {
-			err = c.judge(m)
+		if err := c.judge(m); err != nil {
+			close(enough)
+			for range matters { // until the other goroutine has ended
+			}
+			return err
 		}
-	}
-	if err != nil {
-		return err
 	}
 	select {
 	case err := <-failed:

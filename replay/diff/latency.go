@@ -82,9 +82,16 @@ func (c *comparison) took(right bool, name string) (list []time.Duration) {
 	if right {
 		side = c.right
 	}
-	for _, a := range side.latency[name] {
-		if c.opts.Only == nil || c.opts.Only(right, a.command) {
-			list = append(list, a.took)
+	a := side.latency[name]
+	switch {
+	case a == nil:
+		return nil
+	case c.opts.Only == nil:
+		return a.took
+	}
+	for i, took := range a.took {
+		if c.opts.Only(right, a.commands[i]) {
+			list = append(list, took)
 		}
 	}
 	return list

@@ -24,10 +24,11 @@ func (c *comparison) tell(p pair, before int) error {
 	if p.left != nil {
 		told.Name, told.Left = p.left.name, p.left.seq
 	}
-	slices.Sort(c.rested)
-	for _, rule := range slices.Compact(c.rested) {
+	for _, rule := range c.rested {
 		told.LeftOut = append(told.LeftOut, c.rules.name(rule))
 	}
+	slices.Sort(told.LeftOut) // rules have their numbers by chance
+	told.LeftOut = slices.Compact(told.LeftOut)
 	c.rested = c.rested[:0]
 	return c.opts.Pairs(&told)
 }

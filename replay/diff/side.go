@@ -24,17 +24,17 @@ type side struct {
 	mapping *flow.Mapping
 	stops   []flow.Stop
 	agents  map[string]string   // by topic, bare: the first agent that Connect bound to it
-	latency map[string][]answer // by command: the first ones
+	latency map[string]*answers // by command
 
 	messages, commands, events, gaps int
 	inJSON                           int  // events
 	json                             bool // most events are
 }
 
-// An answer is how long after its command the first one came.
-type answer struct {
-	command int64 // seq
-	took    time.Duration
+// answers are how long after their commands the first ones came.
+type answers struct {
+	took     []time.Duration
+	commands []int64 // seqs; empty where nobody asks for some only
 }
 
 // conv is one conversation of a side.
@@ -146,7 +146,7 @@ type pass struct {
 // newPass begins to read a session. Digests are made under s: a guess of what
 // will turn out to be so.
 func newPass(left bool, opts *Options, s settings, rules *ruleTable) *pass {
-	side := &side{left: left, opts: opts, made: s, byName: map[string]*conv{}, agents: map[string]string{}, latency: map[string][]answer{}}
+	side := &side{left: left, opts: opts, made: s, byName: map[string]*conv{}, agents: map[string]string{}, latency: map[string]*answers{}}
 	return &pass{side: side, flow: flow.New(flow.Options{Late: opts.Late}), digest: newDigester(newPolicy(opts, s, rules), left)}
 }
 
@@ -205,9 +205,22 @@ func (p *pass) observe(rec *capture.Record) error {
 	p.messages++
 	if facts.First {
 		x := facts.Exchange
-		p.latency[x.Name] = append(p.latency[x.Name], answer{x.Seq, facts.At - x.At})
+		p.answered(x, facts.At-x.At)
 	}
 	return p.keep(rec, &msg, &facts)
+}
+
+// answered notes the first answer to a command.
+func (p *pass) answered(x *flow.Exchange, took time.Duration) {
+	a := p.latency[x.Name]
+	if a == nil {
+		a = &answers{}
+		p.latency[x.Name] = a
+	}
+	a.took = append(a.took, took)
+	if p.opts.Only != nil {
+		a.commands = append(a.commands, x.Seq)
+	}
 }
 
 // learn remembers which agent uses a topic: topics are paired by them.

@@ -39,7 +39,7 @@ const (
 	spoolMemory = 4 << 20   // of a log, before there is a file
 	spoolWrite  = 256 << 10 // at a time
 	blockSize   = 16 << 10
-	buffersMost = 8 << 20 // in all chains together
+	buffersMost = 2 << 20 // in all chains together
 	blockHead   = 16
 )
 
