@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -183,7 +184,7 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 	case "html":
 		err = writeComparison(a, found)
 	default:
-		err = found.WriteText(printableWriter{a.Out})
+		err = found.WriteText(a.Out, paint(a.colours()))
 	}
 	if err != nil {
 		return found, fmt.Errorf("write the report: %w", err)
@@ -280,4 +281,28 @@ func sliced(side *diff.Side, part *store.Selection) {
 func writeComparison(a *app, d *diff.Report) error {
 	o := report.Options{Late: flow.DefaultLate, Zone: time.UTC, Program: "gctap " + version, Summary: model.Summary, Show: model.Printable}
 	return output(a, "-", report.Comparison(d, o).Write)
+}
+
+// colours reports whether standard output is to be coloured.
+func (a *app) colours() bool {
+	return a.color == "always" || a.color == "auto" && os.Getenv("NO_COLOR") == "" && isTerminal(a.Out)
+}
+
+// paint makes control characters of a comparison's lines visible, and colours
+// the word that says what a line is about.
+func paint(coloured bool) diff.Paint {
+	const red, green, yellow, magenta = 31, 32, 33, 35
+	colours := map[string]int{
+		diff.Same: green, diff.Different: red, diff.Incomplete: yellow, diff.Changed: yellow, diff.Missing: red, diff.Extra: red,
+		diff.Duplicated: red, diff.Reordered: magenta, diff.Late: magenta,
+	}
+	return func(part, line string) string {
+		line = printable(line)
+		end := strings.IndexAny(line, ": ")
+		colour, ok := colours[part]
+		if !coloured || !ok || end < 0 {
+			return line
+		}
+		return fmt.Sprintf("\x1b[1;%dm%s\x1b[0m%s", colour, line[:end], line[end:])
+	}
 }

@@ -39,6 +39,8 @@ func TestDiffFormatsAndRules(t *testing.T) {
 		{"rules", "left out   rule:ignore State.label: 1 (translated)", "", exitOK, []string{"--rules", rules}},
 		{"noise", "left out   noise:State.label: 1 (wobbled in 1 of 1 baseline runs)", "", exitOK, []string{"--noise", "two"}},
 		{"broken rules", "", "give a reason", exitFailed, []string{"--rules", broken}},
+		{"colour", "\x1b[1;33mchanged\x1b[0m    state not_ready (label)", "", exitNegative, []string{"--color", "always"}},
+		{"kinds", "about      data 1\nchanged ", "", exitNegative, nil},
 		{"no rules", "", "--rules", exitFailed, []string{"--rules", filepath.Join(dir, "nothing")}},
 		{"no noise", "", "--noise", exitFailed, []string{"--noise", "nothing"}},
 	} {

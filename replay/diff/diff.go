@@ -133,15 +133,14 @@ type Counts struct {
 // A Difference is one message that the right session has differently.
 type Difference struct {
 	Class        string        `json:"class"`
+	Kind         string        `json:"kind"` // what it is about
 	Conversation string        `json:"conversation"`
 	Name         string        `json:"name"`
-	Left         *int64        `json:"left"` // seq; null where absent
+	State        string        `json:"state,omitempty"` // that the message tells: of agent or call, status, error code
+	Left         *int64        `json:"left"`            // seq; null where absent
 	Right        *int64        `json:"right"`
 	Fields       []FieldChange `json:"fields,omitempty"`
 	Why          string        `json:"why"`
-
-	state string // for grouping
-	order int64
 }
 
 // A FieldChange is a field with another value; null where it is absent.
@@ -341,11 +340,15 @@ func (c *comparison) judgeAll(a *aligner) error {
 }
 
 // add takes in a difference that no rule and no noise explains.
-func (c *comparison) add(d Difference, order int64) {
-	d.order = order
+func (c *comparison) add(d Difference, e *entry) {
 	if c.muted || c.excused(&d) {
 		return
 	}
+	cause := ""
+	if e.by != nil {
+		cause = e.by.name
+	}
+	d.Kind = kindOf(&d, cause)
 	switch d.Class {
 	case Changed:
 		c.found.Changed++
@@ -385,7 +388,7 @@ func (d Difference) apart() Difference {
 		return &seq
 	}
 	d.Left, d.Right = own(d.Left), own(d.Right)
-	d.Name, d.state = strings.Clone(d.Name), strings.Clone(d.state)
+	d.Name, d.State = strings.Clone(d.Name), strings.Clone(d.State)
 	return d
 }
 

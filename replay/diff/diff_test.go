@@ -30,7 +30,7 @@ func compare(t *testing.T, left, right []capture.Record, opts diff.Options) *dif
 
 func text(r *diff.Report) string {
 	var b strings.Builder
-	_ = r.WriteText(&b) // a strings.Builder takes everything
+	_ = r.WriteText(&b, nil) // a strings.Builder takes everything
 	return b.String()
 }
 
@@ -80,9 +80,9 @@ func TestReportAsJSON(t *testing.T) {
 		`"left":{"session":1,"name":"a","messages":5,"commands":2,"events":3,"gaps":0},` +
 		`"right":{"session":2,"name":"b","messages":5,"commands":2,"events":3,"gaps":0},` +
 		`"counts":{"matched":4,"changed":1,"missing":0,"extra":0,"reordered":0,"late":1,"duplicated":0},` +
-		`"differences":[{"class":"changed","conversation":"1001","name":"State","left":2,"right":2,` +
+		`"differences":[{"class":"changed","kind":"data","conversation":"1001","name":"State","state":"READY","left":2,"right":2,` +
 		`"fields":[{"field":"label","left":"Ready","right":"READY"}],"why":"label not volatile, and no rule leaves it out"},` +
-		`{"class":"late","conversation":"1001","name":"State","left":2,"right":2,"why":"2.5s after its MakeReady, on the left 100ms"}],` +
+		`{"class":"late","kind":"timing","conversation":"1001","name":"State","state":"READY","left":2,"right":2,"why":"2.5s after its MakeReady, on the left 100ms"}],` +
 		`"ignored":[{"rule":"volatile:stateChangeTime","count":1}],` +
 		`"ids":{"dialogId":{"700":"900"}},` +
 		`"latency":[{"name":"AnswerCall","left":{"n":1,"p50":100,"p95":100,"p99":100,"max":100},"right":{"n":1,"p50":100,"p95":100,"p99":100,"max":100},"regressed":false},` +

@@ -52,22 +52,22 @@ func orderOf(p pair) int {
 
 // both judges a message that both sides have.
 func (c *comparison) both(name string, p pair, moved, late bool) {
-	d := Difference{Conversation: name, Name: p.left.name, Left: &p.left.seq, Right: &p.right.seq, state: p.left.state}
+	d := Difference{Conversation: name, Name: p.left.name, Left: &p.left.seq, Right: &p.right.seq, State: p.left.state}
 	clean := true
 	if changes := c.fields(p); len(changes) > 0 {
 		changed := d
 		changed.Class, changed.Fields, changed.Why = Changed, changes, whyChanged(changes)
-		c.add(changed, int64(p.left.place))
+		c.add(changed, p.left)
 		clean = false
 	}
 	if late {
 		d.Class = Late
 		d.Why = fmt.Sprintf("%s after its %s, on the left %s", round(p.right.at-p.left.by.partner.at), p.left.by.name, round(p.left.latency()))
-		c.add(d, int64(p.left.place))
+		c.add(d, p.left)
 		clean = false
 	} else if moved {
 		d.Class, d.Why = Reordered, "another place among the events of its call or command"
-		c.add(d, int64(p.left.place))
+		c.add(d, p.left)
 		clean = false
 	}
 	if clean && !c.muted {
@@ -95,7 +95,7 @@ func (c *comparison) missing(name string, e *entry) {
 	if e.by != nil {
 		why = "nothing like it follows " + e.by.name
 	}
-	c.add(Difference{Class: Missing, Conversation: name, Name: e.name, Left: &e.seq, state: e.state, Why: why}, int64(e.place))
+	c.add(Difference{Class: Missing, Conversation: name, Name: e.name, Left: &e.seq, State: e.state, Why: why}, e)
 }
 
 // notReached reports whether a left message lies behind the place where the
@@ -169,7 +169,7 @@ func (c *comparison) extra(name string, e *entry) {
 	if c.afterWatch(c.matter.r, e) || c.afterStop(e) {
 		return
 	}
-	d := Difference{Class: Extra, Conversation: name, Name: e.name, Right: &e.seq, state: e.state}
+	d := Difference{Class: Extra, Conversation: name, Name: e.name, Right: &e.seq, State: e.state}
 	d.Why = "the left session has no such message in this conversation"
 	if original := c.original(e); original != nil {
 		d.Class, d.Why = Duplicated, fmt.Sprintf("the same as %d", original.seq)
@@ -177,7 +177,7 @@ func (c *comparison) extra(name string, e *entry) {
 			d.Left = &original.partner.seq
 		}
 	}
-	c.add(d, int64(e.place))
+	c.add(d, e)
 }
 
 // original returns the aligned message that e repeats: the message right before

@@ -106,7 +106,7 @@ func (r *Report) conversationCase(name string, differences []*Difference) junitC
 	}
 	var b strings.Builder
 	for _, d := range differences {
-		fmt.Fprintf(&b, "%s %s %s (%s): %s\n", d.Class, d.Name, d.state, seqs(d), d.Why)
+		fmt.Fprintf(&b, "%s %s %s (%s): %s\n", d.Class, d.Name, d.State, seqs(d), d.Why)
 		for _, f := range d.Fields {
 			fmt.Fprintf(&b, "  %s: %s, was %s\n", f.Field, quoted(f.Right), quoted(f.Left))
 		}

@@ -76,7 +76,7 @@ func wholeKey(d *Difference) string {
 	if class == Extra {
 		class = Missing
 	}
-	return strings.TrimRight(class+" "+d.Name+" "+d.state, " ")
+	return strings.TrimRight(class+" "+d.Name+" "+d.State, " ")
 }
 
 // wobbles reports whether a field differed between recordings of one build.

@@ -97,7 +97,7 @@ func (r *Rule) name(list string) string {
 // fits reports whether a rule is about a difference, fields apart.
 func (r *Rule) fits(d *Difference) bool {
 	is := func(want, have string) bool { return want == "" || want == have }
-	return is(r.Message, d.Name) && is(r.Class, d.Class) && is(r.State, d.state) && is(r.Conversation, d.Conversation)
+	return is(r.Message, d.Name) && is(r.Class, d.Class) && is(r.State, d.State) && is(r.Conversation, d.Conversation)
 }
 
 // excuse returns the name of the rule that makes a difference none. A

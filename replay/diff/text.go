@@ -8,50 +8,89 @@ import (
 	"strings"
 )
 
-// signature is what makes differences one group.
-type signature struct{ class, name, state, fields string }
-
-// group is the differences of one signature.
-type group struct {
-	signature
-	count int
-	first *Difference
-	order int
+// A Group is the differences of one signature: the same class, message, state
+// and fields.
+type Group struct {
+	Class, Kind, Name, State, Fields string
+	Count                            int
+	First                            *Difference // an example
 }
 
-// WriteText writes the report for people: grouped by signature, the most
-// frequent first, with one example each.
-func (r *Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d matched", r.Verdict, r.Counts.Matched)
-	for _, c := range []struct {
-		n    int
-		name string
-	}{{r.Counts.Changed, Changed}, {r.Counts.Missing, Missing}, {r.Counts.Extra, Extra}, {r.Counts.Reordered, Reordered},
-		{r.Counts.Late, Late}, {r.Counts.Duplicated, Duplicated}} {
-		if c.n > 0 {
-			fmt.Fprintf(&b, ", %d %s", c.n, c.name)
-		}
+// A Paint makes of a line of the text what is printed. part is the class of the
+// difference that the line begins, or the verdict, for colour; empty for all
+// other lines.
+type Paint func(part, line string) string
+
+// text is a report being written, line by line.
+type text struct {
+	strings.Builder
+	paint Paint
+}
+
+func (t *text) line(part, format string, args ...any) {
+	t.WriteString(t.paint(part, fmt.Sprintf(format, args...)))
+	t.WriteByte('\n')
+}
+
+// WriteText writes the report for people: grouped by signature, what is worst
+// and most frequent first, with one example each. A nil paint prints the lines
+// as they are.
+func (r *Report) WriteText(w io.Writer, paint Paint) error {
+	if paint == nil {
+		paint = func(_, line string) string { return line }
 	}
-	b.WriteByte('\n')
-	r.writeEvidence(&b)
-	for _, g := range groups(r.Differences) {
-		g.write(&b)
+	t := text{paint: paint}
+	t.line(r.Verdict, "%s: %d matched%s", r.Verdict, r.Counts.Matched, r.Counts.list())
+	if len(r.Differences) > 0 {
+		t.line("", "about      %s", r.kinds())
+	}
+	r.writeEvidence(&t)
+	for _, g := range r.Groups() {
+		g.write(&t)
 	}
 	for _, l := range r.Latency {
 		if l.Regressed {
-			fmt.Fprintf(&b, "slower     %s: p95 %s, was %s\n", l.Name, round(l.Right.P95), round(l.Left.P95))
+			t.line(Late, "slower     %s: p95 %s, was %s", l.Name, round(l.Right.P95), round(l.Left.P95))
 		}
 	}
 	for _, rule := range r.Ignored {
-		fmt.Fprintf(&b, "left out   %s: %d", rule.Rule, rule.Count)
+		why := ""
 		if rule.Why != "" {
-			fmt.Fprintf(&b, " (%s)", rule.Why)
+			why = " (" + rule.Why + ")"
 		}
-		b.WriteByte('\n')
+		t.line("", "left out   %s: %d%s", rule.Rule, rule.Count, why)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, t.String())
 	return err
+}
+
+// list names the classes of which there are any.
+func (c *Counts) list() string {
+	var b strings.Builder
+	for _, one := range []struct {
+		n    int
+		name string
+	}{{c.Changed, Changed}, {c.Missing, Missing}, {c.Extra, Extra}, {c.Reordered, Reordered}, {c.Late, Late}, {c.Duplicated, Duplicated}} {
+		if one.n > 0 {
+			fmt.Fprintf(&b, ", %d %s", one.n, one.name)
+		}
+	}
+	return b.String()
+}
+
+// kinds counts the differences by what they are about.
+func (r *Report) kinds() string {
+	count := map[string]int{}
+	for i := range r.Differences {
+		count[r.Differences[i].Kind]++
+	}
+	var parts []string
+	for _, kind := range kinds {
+		if n := count[kind]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", kind, n))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Slice says in words which messages were compared, where it was not all.
@@ -64,38 +103,44 @@ func (r *Report) Slice() string {
 }
 
 // writeEvidence says why the comparison does not cover everything.
-func (r *Report) writeEvidence(b *strings.Builder) {
+func (r *Report) writeEvidence(t *text) {
 	if slice := r.Slice(); slice != "" {
-		fmt.Fprintln(b, slice)
+		t.line("", "%s", slice)
 	}
 	for _, s := range []struct {
 		which string
 		side  Side
 	}{{"left", r.Left}, {"right", r.Right}} {
 		if s.side.Gaps > 0 {
-			fmt.Fprintf(b, "incomplete the %s session has %d gaps\n", s.which, s.side.Gaps)
+			t.line("", "incomplete the %s session has %d gaps", s.which, s.side.Gaps)
 		}
 		for _, stop := range s.side.Stopped {
-			fmt.Fprintf(b, "incomplete %s of the %s session was not played to its end: %s\n", stop.Conversation, s.which, stop.Reason)
+			t.line("", "incomplete %s of the %s session was not played to its end: %s", stop.Conversation, s.which, stop.Reason)
 		}
 	}
 }
 
-func groups(differences []Difference) []*group {
-	bySignature := map[signature]*group{}
-	var all []*group
-	for i := range differences {
-		d := &differences[i]
-		s := signature{d.Class, d.Name, d.state, fieldNames(d.Fields)}
-		g, ok := bySignature[s]
+// Groups are the differences by signature: by what they are about, session
+// failures and errors first, then the most frequent first.
+func (r *Report) Groups() []*Group {
+	bySignature := map[Group]*Group{}
+	var all []*Group
+	for i := range r.Differences {
+		d := &r.Differences[i]
+		signature := Group{Class: d.Class, Kind: d.Kind, Name: d.Name, State: d.State, Fields: fieldNames(d.Fields)}
+		g, ok := bySignature[signature]
 		if !ok {
-			g = &group{signature: s, first: d, order: i}
-			bySignature[s] = g
+			g = &Group{}
+			*g = signature
+			g.First = d
+			bySignature[signature] = g
 			all = append(all, g)
 		}
-		g.count++
+		g.Count++
 	}
-	slices.SortStableFunc(all, func(a, b *group) int { return cmp.Compare(b.count, a.count) })
+	slices.SortStableFunc(all, func(a, b *Group) int {
+		return cmp.Or(cmp.Compare(slices.Index(kinds, a.Kind), slices.Index(kinds, b.Kind)), cmp.Compare(b.Count, a.Count))
+	})
 	return all
 }
 
@@ -107,24 +152,21 @@ func fieldNames(changes []FieldChange) string {
 	return strings.Join(slices.Compact(names), ", ")
 }
 
-func (g *group) write(b *strings.Builder) {
-	name := g.name
-	if name == "" {
-		name = "an unknown message"
+func (g *Group) write(t *text) {
+	what := cmp.Or(g.Name, "an unknown message")
+	if g.State != "" {
+		what += " " + g.State
 	}
-	if g.state != "" {
-		name += " " + g.state
+	if g.Fields != "" {
+		what += " (" + g.Fields + ")"
 	}
-	fmt.Fprintf(b, "%-10s %s", g.class, name)
-	if g.fields != "" {
-		fmt.Fprintf(b, " (%s)", g.fields)
+	if g.Count > 1 {
+		what += fmt.Sprintf(", %d times", g.Count)
 	}
-	if g.count > 1 {
-		fmt.Fprintf(b, ", %d times", g.count)
-	}
-	fmt.Fprintf(b, "\n           in %s, %s: %s\n", g.first.Conversation, seqs(g.first), g.first.Why)
-	for _, f := range g.first.Fields {
-		fmt.Fprintf(b, "           %s: %s, was %s\n", f.Field, quoted(f.Right), quoted(f.Left))
+	t.line(g.Class, "%-10s %s", g.Class, what)
+	t.line("", "           in %s, %s: %s", g.First.Conversation, seqs(g.First), g.First.Why)
+	for _, f := range g.First.Fields {
+		t.line("", "           %s: %s, was %s", f.Field, quoted(f.Right), quoted(f.Left))
 	}
 }
 

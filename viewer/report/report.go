@@ -67,6 +67,7 @@ type Page struct {
 	Sessions []check.Entry
 	Messages []Message // of interest: those that the findings name
 	Diff     *diff.Report
+	Groups   []*diff.Group // of its differences
 
 	ladder   *Ladder
 	timeline *timePicture
@@ -368,6 +369,7 @@ var templates = template.Must(template.New("page").Funcs(template.FuncMap{
 	"length":  length,
 	"ms":      func(f float64) string { return fmt.Sprintf("%.1f", f) },
 	"left":    func(p *string) string { return orAbsent(p) },
+	"took":    func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()*1000) },
 	"several": several[int],
 }).Parse(pageText))
 
@@ -471,6 +473,9 @@ func Comparison(d *diff.Report, o Options) *Page {
 	p := &Page{Title: "Comparison", Program: o.Program, Zone: o.Zone.String(), Diff: d, location: o.Zone}
 	if slice := d.Slice(); slice != "" {
 		p.notes = append(p.notes, o.Show(slice)+".")
+	}
+	if p.Groups = d.Groups(); len(p.Groups) > maxFindings {
+		p.Groups = p.Groups[:maxFindings]
 	}
 	if len(d.Differences) > maxFindings {
 		p.notes = append(p.notes, fmt.Sprintf("Only the first %d of %d differences are shown.", maxFindings, len(d.Differences)))

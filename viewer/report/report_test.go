@@ -297,9 +297,10 @@ func TestLadderFoldsItsLanes(t *testing.T) {
 // aDifference is a comparison that found something.
 func aDifference() *diff.Report {
 	seq, value := int64(7), hostile[0]
-	return &diff.Report{Verdict: diff.Different, Ignored: []diff.Ignored{{Rule: "volatile:x", Count: 3}}, Differences: []diff.Difference{{
-		Class: "changed", Conversation: "1001", Name: "State", Left: &seq, Fields: []diff.FieldChange{{Field: "reasonCode", Left: &value}}, Why: hostile[1],
-	}}}
+	return &diff.Report{Verdict: diff.Different, Ignored: []diff.Ignored{{Rule: "noise:x", Count: 3, Why: "wobbled in 2 of 3 baseline runs"}},
+		Latency: []diff.Latency{{Name: "MakeReady", Left: diff.Figures{N: 30, P95: time.Millisecond}, Right: diff.Figures{N: 31, P95: time.Second}, Regressed: true}}, Differences: []diff.Difference{{
+			Class: "changed", Kind: diff.Data, Conversation: "1001", Name: "State", Left: &seq, Fields: []diff.FieldChange{{Field: "reasonCode", Left: &value}}, Why: hostile[1],
+		}}}
 }
 
 // TestComparisonPage holds what diff says.
@@ -310,7 +311,7 @@ func TestComparisonPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := b.String()
-	for _, want := range []string{"different", "#7", "(absent)", "&lt;script&gt;window.owned=1"} {
+	for _, want := range []string{"different", "#7", "(absent)", "&lt;script&gt;window.owned=1", "wobbled in 2 of 3 baseline runs", "<td>slower</td>", "<td class=\"n\">1</td><td>data</td><td>changed</td>"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not hold %q", want)
 		}
