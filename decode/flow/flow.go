@@ -101,6 +101,7 @@ func New(o Options) *Flow {
 // Observe takes in the next record, decoded as msg.
 func (f *Flow) Observe(rec *capture.Record, msg *decode.Message) Facts {
 	f.now = f.clock.At(rec)
+	f.forget() // before an id that is given again meets the call that had it
 	facts := Facts{Place: f.tracker.Observe(rec, msg), At: f.now}
 	facts.Closed = f.open.expire(f.now)
 	switch rec.Direction {
@@ -111,7 +112,6 @@ func (f *Flow) Observe(rec *capture.Record, msg *decode.Message) Facts {
 	case capture.Note:
 		f.open.way.note(rec)
 	}
-	f.forget()
 	facts.Forgot, f.forgot = f.forgot, nil
 	return facts
 }

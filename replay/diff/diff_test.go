@@ -147,6 +147,23 @@ func TestIDsMustMapOneToOne(t *testing.T) {
 	}
 }
 
+// TestAnIDGivenAgainIsAnotherCall: hours later the left GC gives the agent the
+// same id for another call, the right one does not.
+func TestAnIDGivenAgainIsAnotherCall(t *testing.T) {
+	call := func(hour int, id string) string {
+		return strings.NewReplacer("HH", fmt.Sprint(hour), "700", id).Replace(`
+	HHh1s < T1 1001#NewInboundCall#42512#ani=42512#DialogID:700#CallType:ACD_IN#t3
+	HHh2s > AnswerCall#1001 700
+	HHh2.1s < T1 1001#InboundCall#ACTIVE#DialogID:700#42512#ani=42512#t4#CallType:ACD_IN#ParticipantsCount:0#participants:
+	HHh3s > ReleaseCall#1001 700
+	HHh3.1s < T1 1001#InboundCall#DROPPED#DialogID:700#42512#ani=42512#t4#CallType:ACD_IN#ParticipantsCount:0#participants:`)
+	}
+	r := compare(t, session(t, call(0, "700")+call(3, "700")+call(6, "701")), session(t, call(0, "800")+call(3, "900")+call(6, "800")), diff.Options{})
+	if r.Verdict != diff.Same || r.Counts.Matched != 15 {
+		t.Errorf("%+v %s", r.Counts, text(r))
+	}
+}
+
 func TestGapsMakeTheEvidenceIncomplete(t *testing.T) {
 	left := session(t, short)
 	right := session(t, short+"\n\t9s gap")

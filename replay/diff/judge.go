@@ -136,7 +136,7 @@ func (c *comparison) afterWatch(t *talk, e *entry) bool {
 			return false
 		}
 	}
-	own := lane{stateLane, t.name}
+	own := lane{kind: stateLane, of: t.name}
 	for _, logout := range slices.Backward(t.entries) {
 		if logout.name == "State" && logout.state == "LOGOUT" && logout.lane == own {
 			if e.at < logout.at-c.opts.Late {

@@ -121,6 +121,7 @@ func (e *entry) input() decode.Input {
 type lane struct {
 	kind laneKind
 	of   string
+	born int64 // of a dialog: seq of its first event; its id may be given again
 }
 
 type laneKind uint8
@@ -283,13 +284,13 @@ func laneOf(e *entry, facts *flow.Facts) lane {
 	case e.direction == capture.Command:
 		return lane{kind: commandLane}
 	case e.dialog != "":
-		return lane{dialogLane, e.dialog}
+		return lane{dialogLane, e.dialog, facts.Dialog.Born}
 	case e.name == "State":
-		return lane{stateLane, facts.Subject}
+		return lane{kind: stateLane, of: facts.Subject}
 	case isService(e.name):
 		return lane{kind: serviceLane}
 	}
-	return lane{eventLane, e.name}
+	return lane{kind: eventLane, of: e.name}
 }
 
 // isService reports whether events of a name tell how GC is.

@@ -51,7 +51,10 @@ func (e *entry) append(to []byte, conv string, marks []byte, rec *capture.Record
 	to = appendText(to, e.state)
 	to = append(to, byte(e.lane.kind))
 	to = appendText(to, e.dialog)
-	if e.lane.kind == stateLane {
+	switch e.lane.kind {
+	case dialogLane:
+		to = binary.AppendUvarint(to, uint64(e.lane.born))
+	case stateLane:
 		to = appendText(to, e.lane.of)
 	}
 	if e.by != nil {
@@ -150,7 +153,7 @@ func (t *talk) parse(e *entry, in cursor) {
 	e.dialog = in.text()
 	switch e.lane.kind {
 	case dialogLane:
-		e.lane.of = e.dialog
+		e.lane.of, e.lane.born = e.dialog, int64(in.number())
 	case stateLane:
 		e.lane.of = in.text()
 	case eventLane:
