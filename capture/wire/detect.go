@@ -84,6 +84,15 @@ func (c *Conn) begin(p protocol, from Side, at time.Time) {
 // missed of it, and that its frames have to be found.
 func (c *Conn) joined(from Side, at time.Time) {
 	c.note(at, from, note{kind: "joined", text: "the capture begins in the middle of this " + c.proto.name() + " connection: what was agreed before is guessed"})
+	c.gapMissed(at)
+	for s := range c.halves {
+		h := &c.halves[s]
+		h.lost, h.badAt, h.badFrom, h.why = true, at, h.offset, "before the first frame that begins in the capture"
+	}
+}
+
+// gapMissed tells of the bytes that did not come before the protocol was known.
+func (c *Conn) gapMissed(at time.Time) {
 	for s := range c.halves {
 		h := &c.halves[s]
 		if h.missed > 0 {
@@ -91,17 +100,21 @@ func (c *Conn) joined(from Side, at time.Time) {
 			c.gap(at, Side(s), gap{reason: c.d.lossReason(), from: at, bytes: h.missed, offset: h.offset - h.missed, why: c.d.lossWhy()})
 			h.missed = 0
 		}
-		h.lost, h.badAt, h.badFrom, h.why = true, at, h.offset, "before the first frame that begins in the capture"
 	}
 }
 
-// giveUp counts the connection as one that cannot be read.
+// giveUp counts the connection as one that cannot be read. Where that may be
+// for want of what did not come, it is told.
 func (c *Conn) giveUp(at time.Time) {
-	if len(c.halves[0].buf)+len(c.halves[1].buf) == 0 {
+	seen, missed := len(c.halves[0].buf)+len(c.halves[1].buf), c.halves[0].missed+c.halves[1].missed
+	if seen == 0 && missed == 0 {
 		c.forget()
 		return
 	}
 	c.begin(unknown{}, Client, at)
+	if seen == 0 || c.d.cfg.Source == "proxy" {
+		c.gapMissed(at)
+	}
 	for s := range c.halves {
 		c.halves[s].buf = nil
 	}
