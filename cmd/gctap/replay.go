@@ -299,6 +299,10 @@ type replaying struct {
 
 // check refuses what needs no connection to be refused, and finds the passwords.
 func (r *replaying) check(ctx context.Context) error {
+	if unsent := r.plan.Unsent; len(r.plan.Steps) == 0 && len(unsent) > 0 {
+		return fmt.Errorf("session %s cannot be replayed, because replay sends over a broker: of %d commands none can go there (#%d: %s)",
+			r.source.Name, len(unsent), unsent[0].Seq, unsent[0].Reason)
+	}
 	if len(r.plan.Steps) == 0 {
 		return fmt.Errorf("session %s has no commands to replay: was it recorded in mode events?", r.source.Name)
 	}
