@@ -52,6 +52,10 @@ type Options struct {
 	Flow   flow.Options
 	Decode decode.Options
 	Until  time.Time // when the recording ended; zero: with its last record
+
+	// Resume is a Flow that has seen what comes before the first record; nil:
+	// nothing does, and a new one is made with the options Flow.
+	Resume *flow.Flow
 }
 
 // Run shows records to observers. It stops at the first error of records and
@@ -79,7 +83,11 @@ type run struct {
 }
 
 func newRun(o Options, observers []Observer) *run {
-	return &run{opts: o, flow: flow.New(o.Flow), observers: observers}
+	r := &run{opts: o, flow: o.Resume, observers: observers}
+	if r.flow == nil {
+		r.flow = flow.New(o.Flow)
+	}
+	return r
 }
 
 func (r *run) observe(rec *capture.Record) {

@@ -47,6 +47,7 @@ func ladderKeys() []Binding {
 type LadderView struct {
 	Messages
 	rungs  map[int64]Rung // of rows near the screen
+	known  memory         // what flow knew further up
 	broken bool           // they could not be worked out: rows are drawn without
 	width  int
 	left   int             // the first lane on the screen

@@ -34,12 +34,13 @@ func (v *LadderView) workOut() *Task {
 		return nil
 	}
 	session, filter, first, last, window := v.Session.ID, v.Filter, missing[0], missing[len(missing)-1], v.count
+	known := &v.known
 	return &Task{
 		What:   "following the messages",
 		Wanted: func() bool { return v.count == window },
 		Failed: func(error) { v.broken = true },
 		Do: func(ctx context.Context, src Source, p *Progress) (func(), error) {
-			rungs, err := rungsOf(ctx, src, session, filter, first, last, p)
+			rungs, err := rungsOf(ctx, src, known, session, filter, first, last, p)
 			return func() {
 				if v.Filter == filter {
 					v.know(rungs, missing)
@@ -69,8 +70,8 @@ func (v *LadderView) know(rungs []Rung, missing []int64) {
 
 // rungsOf works out the arrows from one message to another, knowing what came
 // shortly before.
-func rungsOf(ctx context.Context, src Source, session int64, filter *store.Filter, first, last int64, p *Progress) (rungs []Rung, err error) {
-	err = watch(ctx, src, session, filter, first, func(s *check.Seen) bool {
+func rungsOf(ctx context.Context, src Source, known *memory, session int64, filter *store.Filter, first, last int64, p *Progress) (rungs []Rung, err error) {
+	err = watch(ctx, src, known, session, filter, first, func(s *check.Seen) bool {
 		if s.Record.Seq < first {
 			return true
 		}
@@ -85,11 +86,18 @@ func rungsOf(ctx context.Context, src Source, session int64, filter *store.Filte
 
 // watch shows messages from a while before a seq on, with what flow makes of
 // them, until see has seen enough. Whose they are is what the store knows from
-// the whole session, which a flow that starts in the middle cannot.
-func watch(ctx context.Context, src Source, session int64, filter *store.Filter, seq int64, see func(*check.Seen) bool) error {
-	rows, err := before(ctx, src, session, filter, seq)
-	if err != nil {
-		return err
+// the whole session, which a flow that starts in the middle cannot. Where known
+// remembers a flow that came near, it goes on from there; a filter hides too
+// much for that.
+func watch(ctx context.Context, src Source, known *memory, session int64, filter *store.Filter, seq int64, see func(*check.Seen) bool) error {
+	var rows []store.Row
+	from, after := known.before(session, seq)
+	if filter != nil || from == nil {
+		from, after = flow.New(flow.Options{}), seq-1
+		var err error
+		if rows, err = before(ctx, src, session, filter, seq); err != nil {
+			return err
+		}
 	}
 	var row *store.Row
 	on := true
@@ -102,7 +110,9 @@ func watch(ctx context.Context, src Source, session int64, filter *store.Filter,
 			known.Facts = &facts
 			s = &known
 		}
-		on = see(s)
+		if on = see(s); !on && filter == nil {
+			known.keep(session, row.Seq, from)
+		}
 	})
 	return check.Run(func(yield func(capture.Record, error) bool) {
 		for i := range rows {
@@ -111,13 +121,13 @@ func watch(ctx context.Context, src Source, session int64, filter *store.Filter,
 				return
 			}
 		}
-		for r, err := range filtered(ctx, src, session, filter, seq-1) {
+		for r, err := range filtered(ctx, src, session, filter, after) {
 			row = &r
 			if !yield(r.Record, err) || !on {
 				return
 			}
 		}
-	}, check.Options{}, watcher)
+	}, check.Options{Resume: from}, watcher)
 }
 
 // before returns the messages shortly before a seq, in order.
@@ -187,13 +197,13 @@ func (f seer) Close(*check.End)      {}
 
 // trace looks for the other messages of the selected one's exchange.
 func (v *LadderView) trace() *Task {
-	session, j := v.Session.ID, v.jump
+	session, j, known := v.Session.ID, v.jump, &v.known
 	return &Task{
 		What:   "looking for command and answers",
 		Wanted: func() bool { return v.jump == j },
 		Failed: func(error) { v.jump = jump{} },
 		Do: func(ctx context.Context, src Source, _ *Progress) (func(), error) {
-			command, answers, err := exchangeOf(ctx, src, session, j.from)
+			command, answers, err := exchangeOf(ctx, src, known, session, j.from)
 			if err != nil {
 				return nil, err
 			}
@@ -226,9 +236,9 @@ func (v *LadderView) leap(seq int64) {
 
 // exchangeOf returns the command and the answers of the exchange that a message
 // belongs to; 0 where it belongs to none.
-func exchangeOf(ctx context.Context, src Source, session, seq int64) (command int64, answers []int64, err error) {
+func exchangeOf(ctx context.Context, src Source, known *memory, session, seq int64) (command int64, answers []int64, err error) {
 	var x *flow.Exchange
-	err = watch(ctx, src, session, nil, seq, func(s *check.Seen) bool {
+	err = watch(ctx, src, known, session, nil, seq, func(s *check.Seen) bool {
 		if s.Record.Seq == seq {
 			if x = s.Opened; x == nil {
 				x = s.Exchange
