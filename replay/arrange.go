@@ -135,10 +135,7 @@ type Failed struct {
 }
 
 // String says what did not happen, and why.
-func (f Failed) String() string { return fmt.Sprintf("%s: %v", f.Stimulus.wanted(), f.Err) }
-
-// wanted names what has to happen outside.
-func (s *Stimulus) wanted() string { return waitsFor(s)[len("waits for "):] }
+func (f Failed) String() string { return fmt.Sprintf("%s: %v", f.Stimulus.Outside(), f.Err) }
 
 // Wanted says what somebody has to bring about, as an order.
 func (s *Stimulus) Wanted() string {

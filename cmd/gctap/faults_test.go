@@ -3,7 +3,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,28 +16,41 @@ import (
 	"gctap/replay/gcsim"
 )
 
-// TestFaultsOverABroker replays over a broker to three GCs with random delays
-// under half of --late, each with one fault, the late one over twice --late;
-// and to one without: exactly the fault is found.
-func TestFaultsOverABroker(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "t.db")
-	recordShift(t, db)
-	credentials, _ := credentialsFile(t, t.TempDir())
-	for seed, fault := range []string{"", "late:InboundCall:HELD@1:2500ms", "missing:ReasonCodes@1", "double:InboundCall:ACTIVE@2"} {
-		t.Run(fmt.Sprint(seed, " ", fault), func(t *testing.T) {
-			var faults []string
-			if fault != "" {
-				faults = append(faults, fault)
-			}
-			lab := startLaboratory(t, uint64(300+seed), faults...)
+// deviations are faults of every class that diff tells apart, some variants of
+// each. Late ones are over twice --late, what GC takes anyway is far under half
+// of it.
+var deviations = map[string][]string{
+	"field":        {"change:State:READY.reasonCode=77@1", "change:State:READY.reasonCode=77@2", "change:AgentInfo.firstName=Nobody@3"},
+	"label":        {"change:State:NOT_READY.label=Luncheon@2", "change:State:NOT_READY.label=Luncheon@1", "change:State:LOGOUT.label=Gone@1"},
+	"call type":    {"change:NewInboundCall.callType=OTHER_IN@1", "change:InboundCall:ACTIVE.callType=OTHER_IN@2", "change:NewInboundCall.callType=OTHER_IN@3"},
+	"error code":   {"change:Error.errorCode=GENERIC_ERROR@1", "change:Error.errorCode=GENERIC_ERROR@2", "change:Error.errorCode=CF_RESOURCE_BUSY@1"},
+	"missing":      {"missing:ReasonCodes@1", "missing:Phonebooks@1", "missing:InboundCall:HELD@1"},
+	"extra":        {"extra:PhonebookContacts@1", "extra:State:TALKING@2", "extra:InboundCall:HELD@1"},
+	"reordered":    {"reorder:InboundCall:HELD@1", "reorder:InboundCall:HELD@1", "reorder:InboundCall:HELD@1"},
+	"duplicated":   {"double:InboundCall:ACTIVE@2", "double:ReasonCodes@1", "double:InboundCall:HELD@1"},
+	"late":         {"late:InboundCall:HELD@1:2500ms", "late:InboundCall:HELD@2:2500ms", "late:DialogState@1:2500ms"},
+	"none planted": {"", "", ""},
+}
+
+// plantAndFind replays to GCs that lab starts, with one deviation of every
+// class each, and wants exactly that to be found.
+func plantAndFind(t *testing.T, db, credentials string, seed int, lab func(t *testing.T, seed uint64, faults ...string) laboratory) {
+	for i, class := range slices.Sorted(maps.Keys(deviations)) {
+		var faults []string
+		if fault := deviations[class][seed]; fault != "" {
+			faults = append(faults, fault)
+		}
+		t.Run(fmt.Sprint(seed, " ", class, " ", faults), func(t *testing.T) {
+			lab := lab(t, uint64(300+100*seed+i), faults...)
 			p := gctap(t, db, "replay", "incident", "--to", lab.URL(), "--sync", "cause", "--stimulus", "sim", "--look", "50ms",
-				"--allow-source", "--credentials", credentials, "--diff", "--late", "1s", "--format", "json")
+				"--allow-source", "--credentials", credentials, "--diff", "--late", "1s", "--timeout", "4s", "--format", "json")
 			code := p.end(nil)
+			planted := lab.gc.Planted()
+			lab.gc.Close()
 			var r diff.Report
 			if err := json.Unmarshal(p.out.Bytes(), &r); err != nil {
 				t.Fatalf("exit %d: %v: %s", code, err, p.said())
 			}
-			planted := lab.gc.Planted()
 			if len(planted) != len(faults) || len(r.Differences) != len(faults) {
 				t.Fatalf("exit %d: planted %+v, found %s", code, planted, p.out.String())
 			}
@@ -45,6 +61,34 @@ func TestFaultsOverABroker(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFaultsOverABroker plants over three seeds: ids, delays and the place of
+// the fault are others each time. All but the first take long.
+func TestFaultsOverABroker(t *testing.T) {
+	dir := t.TempDir()
+	db := filepath.Join(dir, "t.db")
+	recordShift(t, db)
+	credentials, _ := credentialsFile(t, dir)
+	for seed := range 3 {
+		if seed > 0 && os.Getenv("GCTAP_SLOW") == "" {
+			break
+		}
+		plantAndFind(t, db, credentials, seed, startLaboratory)
+	}
+}
+
+// TestFaultsOnActiveMQ is one seed of it on a real broker.
+func TestFaultsOnActiveMQ(t *testing.T) {
+	slow(t)
+	b := startActiveMQ(t, brokertest.Options{Mirror: true})
+	dir := t.TempDir()
+	db := filepath.Join(dir, "t.db")
+	recordShiftOn(t, startGC(t, b, shiftSite, 1), shiftSite, db, 20*time.Millisecond)
+	credentials, _ := credentialsFile(t, dir)
+	plantAndFind(t, db, credentials, 0, func(t *testing.T, seed uint64, faults ...string) laboratory {
+		return startGC(t, b, shiftSite, seed, faults...)
+	})
 }
 
 // TestTwentyAgentsOnActiveMQ records a session of four teams on a real ActiveMQ

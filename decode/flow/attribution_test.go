@@ -98,3 +98,27 @@ func TestAPhoneRingsByTheCommandThatNamesIt(t *testing.T) {
 		t.Errorf("nor when it is told first:\n%s", got)
 	}
 }
+
+// TestTheSameStateAgainIsTheLastCommands: one agent of a conference leaves; the
+// others are told that they are still talking, and to whom.
+func TestTheSameStateAgainIsTheLastCommands(t *testing.T) {
+	at := func(topic, line string) string { return strings.Replace(line, "T1", topic, 1) }
+	got := story(t, New(Options{}), `
+		> Connect#1001 T1,***
+		> Login#1001 ***,3001
+		> Connect#1002 T2,***
+		> Login#1002 ***,3002
+		< T1 1001#NewInboundCall#42512#ani=42512#DialogID:700#CallType:ACD_IN#x
+		> AnswerCall#1001 700
+		`+inbound("1001", "ACTIVE", "700", "ani=42512")+`
+		> ConferenceCall#1001 3002,700
+		`+inbound("1001", "ACTIVE", "700", "ani=42512")+`
+		`+at("T2", inbound("1002", "ACTIVE", "700", "ani=42512"))+`
+		+10s
+		> ReleaseCall#1001 700
+		`+at("T2", inbound("1002", "ACTIVE", "700", "ani=42512"))+`
+		`+inbound("1001", "DROPPED", "700", "ani=42512"))
+	if !strings.Contains(got, "10 InboundCall by 8") || !strings.Contains(got, "12 InboundCall by 11") {
+		t.Errorf("\n%s", got)
+	}
+}

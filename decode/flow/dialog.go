@@ -234,6 +234,21 @@ func (f *Flow) rang(c *Call, receiver, name string) *Exchange {
 	return nil
 }
 
+// again returns the command that an agent is told the same state of a dialog
+// once more for: another agent's, if that was the last one on the dialog. Such
+// an event tells who has come or gone, whatever the command's row expects.
+func (c *Call) again(d *Dialog, receiver, state string, now time.Duration, o *Options) *Exchange {
+	n := len(c.commands)
+	if n == 0 || state == "" || d.States[receiver] != state || state == "DROPPED" {
+		return nil
+	}
+	x := c.commands[n-1]
+	if x.Agent == receiver || x.Dialog != d.ID || x.Outcome == Failed || now-x.At > o.Window {
+		return nil
+	}
+	return x
+}
+
 // judge decides whether a command brought the event about, or something
 // outside: a call that comes in, a call that ends.
 func (f *Flow) judge(rec *capture.Record, msg *decode.Message, facts *Facts, d *Dialog, born bool) {
@@ -242,6 +257,9 @@ func (f *Flow) judge(rec *capture.Record, msg *decode.Message, facts *Facts, d *
 		return
 	}
 	if facts.By = f.rang(c, facts.Conversation, msg.Name); facts.By != nil {
+		return
+	}
+	if facts.By = c.again(d, facts.Conversation, state, f.now, &f.opts); facts.By != nil {
 		return
 	}
 	if facts.By = c.cause(facts.Conversation, d.ID, state, f.now, &f.opts); facts.By != nil {
