@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"gctap/capture"
@@ -108,6 +109,19 @@ of diff.`,
 
 func (f *replayFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
+	f.registerTarget(flags)
+	flags.StringVar(&f.stimulus, "stimulus", "none", "who places the calls of the recording: "+stimulusHelp)
+	flags.BoolVar(&f.step, "step", false, "send a command for each key that is typed")
+	flags.StringVar(&f.breakAt, "break", "", "stand before each command that this filter accepts, as name == \"AnswerCall\", until a key is typed")
+	flags.StringVar(&f.receipt, "receipt", "", "write what was played, and with --diff the verdict, to this file as JSON")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
+	flags.BoolVar(&f.json, "json", false, "with --dry-run: one object a line")
+	flags.BoolVar(&f.diff, "diff", false, "compare the new session with the recorded one")
+	f.diffFlags.register(cmd)
+}
+
+// registerTarget adds the flags that replay and shrink share.
+func (f *replayFlags) registerTarget(flags *pflag.FlagSet) {
 	f.broker.register(flags)
 	flags.StringVar(&f.to, "to", "", "the target broker")
 	flags.StringVar(&f.queue, "queue", "", "command queue of the GC (default: as recorded)")
@@ -119,22 +133,14 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.mapFile, "map-file", "", "file with a --map a line; lines that begin with # say nothing")
 	flags.StringVar(&f.filter, "filter", "", "play only the commands that this expression accepts, as agent == \"1001\"")
 	flags.StringVar(&f.credentials, "credentials", "", "file of agent,password[,extension] lines")
-	flags.StringVar(&f.stimulus, "stimulus", "none", "who places the calls of the recording: "+stimulusHelp)
 	flags.StringVar(&f.onUnmapped, "on-unmapped", string(replay.StopConversation), "what to do when an id is not known: stop its conversation, skip the command, fail")
 	flags.DurationVar(&f.skipIdle, "skip-idle", 0, "shorten stretches in which nothing is due to this")
 	flags.Float64Var(&f.rate, "rate", 0, "commands a second at most (default: no limit)")
-	flags.BoolVar(&f.step, "step", false, "send a command for each key that is typed")
-	flags.StringVar(&f.breakAt, "break", "", "stand before each command that this filter accepts, as name == \"AnswerCall\", until a key is typed")
-	flags.StringVar(&f.receipt, "receipt", "", "write what was played, and with --diff the verdict, to this file as JSON")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
-	flags.BoolVar(&f.json, "json", false, "with --dry-run: one object a line")
 	flags.DurationVar(&f.look, "look", 3*time.Second, "listen this long for live agents on the target")
 	flags.BoolVar(&f.allowSource, "allow-source", false, "the target may be the broker that was recorded")
 	flags.BoolVar(&f.allowLive, "allow-live", false, "other agents may be at work on the target")
 	flags.BoolVar(&f.allowGaps, "allow-gaps", false, "the session may have gaps")
 	flags.BoolVar(&f.noSource, "no-source-check", false, "do not connect to the recorded broker to learn whether the target is the same")
-	flags.BoolVar(&f.diff, "diff", false, "compare the new session with the recorded one")
-	f.diffFlags.register(cmd)
 }
 
 func oneSession(cmd *cobra.Command, args []string) error {

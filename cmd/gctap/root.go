@@ -49,6 +49,7 @@ func commands() []func(*app) *cobra.Command {
 		reportCommand,
 		sessionsCommand,
 		showCommand,
+		shrinkCommand,
 		statsCommand,
 		verifyCommand,
 		viewCommand,

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gctap/capture"
+)
+
+// TestShrink shrinks the shift to what shows a planted fault, on one GC that
+// every try finds as the last one left it, and replays the result.
+func TestShrink(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "t.db")
+	recordShift(t, db)
+	credentials, _ := credentialsFile(t, t.TempDir())
+	shrink := func(lab laboratory, args ...string) []string {
+		return append([]string{"shrink", "incident", "--to", lab.URL(), "--stimulus", "sim", "--timeout", "500ms", "--look", "50ms",
+			"--allow-source", "--credentials", credentials}, args...)
+	}
+	t.Run("the least", func(t *testing.T) {
+		lab := startLaboratory(t, 91, "change:1003/State:READY.label=Luncheon")
+		p := gctap(t, db, shrink(lab, "--fail-on", `changed: name == "State" && fields.label == "Luncheon"`, "--json")...)
+		if code := p.end(nil); code != exitOK {
+			t.Fatalf("exit %d: %s%s", code, p.out.String(), p.said())
+		}
+		var r shrunkJSON
+		if err := json.Unmarshal(p.out.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		_, kept := records(t, db, r.Name)
+		var names []string
+		for _, rec := range kept {
+			if rec.Direction == capture.Command {
+				name, _, _ := strings.Cut(*rec.JMSType, "#")
+				names = append(names, name)
+			}
+		}
+		if got := strings.Join(names, " "); got != "Connect Login MakeReady" || !r.Least || r.Name != "incident-shrunk" || r.Commands != 3 {
+			t.Errorf("shrunk to %s: %+v\n%s", got, r, p.said())
+		}
+		again := words(strings.TrimPrefix(r.Replay, "gctap "))
+		q := gctap(t, db, append(again, "--look", "50ms")...)
+		if code := q.end(nil); code != exitNegative || !strings.Contains(q.out.String(), `label: "Luncheon"`) {
+			t.Errorf("%s: exit %d: %s%s", r.Replay, code, q.out.String(), q.said())
+		}
+	})
+	t.Run("a message of GC", func(t *testing.T) {
+		lab := startLaboratory(t, 92, "error:1001/HoldCall=GENERIC")
+		p := gctap(t, db, shrink(lab, "--fail-on", `name == "Error" && fields.errorCode == "GENERIC"`, "--tries", "4", "--name", "held")...)
+		if code := p.end(nil); code != exitIncomplete || !strings.Contains(p.out.String(), ", held: ") || !strings.Contains(p.out.String(), "after 4 tries; smaller ones were not all tried") {
+			t.Errorf("exit %d: %s%s", code, p.out.String(), p.said())
+		}
+	})
+	t.Run("nothing to shrink", func(t *testing.T) {
+		p := gctap(t, db, shrink(startLaboratory(t, 93), "--fail-on", "different")...)
+		if code := p.end(nil); code != exitNegative || !strings.Contains(p.said(), "does not fail on different") {
+			t.Errorf("exit %d: %s%s", code, p.out.String(), p.said())
+		}
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		lab := startLaboratory(t, 94, "change:1003/State:READY.label=Luncheon")
+		p := gctap(t, db, shrink(lab, "--fail-on", "changed", "--name", "as far as it came")...)
+		p.until("^try 1: ")
+		if code := p.end(os.Interrupt); code != exitInterrupted || !strings.Contains(p.out.String(), "as far as it came") {
+			t.Errorf("exit %d: %s%s", code, p.out.String(), p.said())
+		}
+	})
+	for want, args := range map[string][]string{
+		"needs what to look for":  {},
+		"a filter follows":        {"--fail-on", "changed: "},
+		`no name "nam"`:           {"--fail-on", `changed: nam == "State"`},
+		"nobody wants":            {"--fail-on", "different", "--stimulus", "prompt"},
+		"--reset /nowhere/at-all": {"--fail-on", "different", "--reset", "/nowhere/at-all"},
+	} {
+		p := gctap(t, db, shrink(startLaboratory(t, 95), args...)...)
+		if code := p.end(nil); code != exitFailed || !strings.Contains(p.said(), want) {
+			t.Errorf("%v: exit %d: %s", args, code, p.said())
+		}
+	}
+}
