@@ -27,12 +27,13 @@ type diffFlags struct {
 	failOn string
 	rules  string
 	noise  []string
-	view   bool
+	view   *viewFlags // the comparison is looked at in the viewer; nil: it is written
 	filter string
 }
 
 func diffCommand(a *app) *cobra.Command {
 	var f diffFlags
+	look := false
 	cmd := &cobra.Command{
 		Use:   "diff A B",
 		Short: "Say what session B does differently from session A",
@@ -64,12 +65,15 @@ that had to stop).`,
 			if err := f.check(); err != nil {
 				return err
 			}
+			if look {
+				f.view = &viewFlags{background: "auto"}
+			}
 			return diffSessions(cmd.Context(), a, args[0], args[1], f)
 		},
 	}
 	f.register(cmd)
 	filterFlag(cmd.Flags(), &f.filter, "only messages that this expression accepts")
-	cmd.Flags().BoolVar(&f.view, "view", false, "show the sessions side by side in the terminal viewer")
+	cmd.Flags().BoolVar(&look, "view", false, "show the sessions side by side in the terminal viewer")
 	cmd.Flags().StringArrayVar(&f.maps, "map", nil, "name of A and of B: agent:1001=2001, ext:3001=4001, dest:A=B, text:5=12 for any other value; a replay's own mapping is known")
 	return cmd
 }
@@ -160,7 +164,7 @@ func diffSessions(ctx context.Context, a *app, left, right string, f diffFlags) 
 		return err
 	}
 	defer r.Close()
-	if f.view {
+	if f.view != nil {
 		return viewComparison(ctx, twoSessionsOf{a, l, r, ls, rs, f, nil})
 	}
 	_, err = compareSessions(ctx, a, l, ls, r, rs, f, nil)

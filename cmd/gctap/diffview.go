@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"sync/atomic"
 
 	"gctap/replay/diff"
@@ -37,6 +36,12 @@ func viewComparison(ctx context.Context, w twoSessionsOf) error {
 			return context.Cause(ctx)
 		})
 	}}
-	options := viewer.Options{Compare: &c, Plain: a.color == "never" || a.color != "always" && os.Getenv("NO_COLOR") != ""}
+	flags := *w.flags.view
+	flags.filter = "" // it is about the comparison
+	options, err := a.viewOptions(flags)
+	if err != nil {
+		return err
+	}
+	options.Compare = &c
 	return viewer.Run(ctx, model.TwoSources(w.left, w.right), options)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"gctap/replay/diff"
 	"gctap/store"
 	"gctap/viewer"
 	"gctap/viewer/model"
@@ -24,10 +25,13 @@ type viewFlags struct {
 func viewCommand(a *app) *cobra.Command {
 	var f viewFlags
 	cmd := &cobra.Command{
-		Use:   "view [SESSION]",
+		Use:   "view [SESSION [OTHER]]",
 		Short: "Look at sessions in the terminal, those being recorded too",
 		Long: `Look at sessions in the terminal: the list of them, or the messages of SESSION. A
-session that is being recorded is followed. ? lists the keys of what is shown.
+session that is being recorded is followed. ? lists the keys of what is shown. 1, 2 and 3
+show a session as a list, as a ladder of arrows between clients and GC, and as a timeline
+of its agents; with two sessions, how they differ is shown side by side, as by
+'gctap diff --view', which has more options.
 
 Marks and notes are kept in the session, sealed or not, and are signed beside it.
 
@@ -39,8 +43,9 @@ The colours fit a dark background unless --background or $COLORFGBG says light;
 --color never and $NO_COLOR do without.`,
 		Example: `  gctap view
   gctap view incident --filter 'agent == "1001"'
-  gctap view @last --copy-file copied.txt`,
-		Args: cobra.MaximumNArgs(1),
+  gctap view @last --copy-file copied.txt
+  gctap view incident @last`,
+		Args: cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.view(cmd.Context(), args, f) },
 	}
 	flags := cmd.Flags()
@@ -60,6 +65,9 @@ func (a *app) view(ctx context.Context, args []string, f viewFlags) error {
 	}
 	if !isTerminal(a.Out) {
 		return usagef("view needs a terminal: use `gctap show` for a file or a pipe")
+	}
+	if len(args) == 2 {
+		return diffSessions(ctx, a, args[0], args[1], diffFlags{late: diff.DefaultLate, filter: f.filter, view: &f})
 	}
 	var s *store.Store
 	if len(args) == 0 {

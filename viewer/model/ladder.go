@@ -84,6 +84,10 @@ func (v *LadderView) filter(f *store.Filter) {
 
 // only shows only the messages for which the index has a value, and gaps.
 func (v *LadderView) only(m *Model, what, name, value string) {
+	if _, known := v.rungs[v.Selected]; !known {
+		m.Notice = "this message is still being worked out: press it again"
+		return
+	}
 	if value == "" {
 		m.Notice = "this message belongs to no " + what
 		return
@@ -225,6 +229,7 @@ const (
 	laneLeast   = 8  // of a lane
 	laneMost    = 18
 	labelLeast  = 26 // what the arrows' names have beside GC
+	labelMost   = 44 // … and need not have more of
 	callLane    = 11
 )
 
@@ -274,8 +279,9 @@ func (v *LadderView) layout() layout {
 	room := v.width - ladderLeft - 3
 	l.calls = v.calls(max((room-labelLeast-laneLeast)/3/callLane, 1))
 	room -= len(l.calls) * callLane
-	l.wide = max(laneLeast, min((room-labelLeast)/max(len(l.lanes), 1), laneMost))
-	l.shown = max(1, min((room-labelLeast)/l.wide, len(l.lanes)))
+	lanes := room - max(labelLeast, min(3*room/8, labelMost))
+	l.wide = max(laneLeast, min(lanes/max(len(l.lanes), 1), laneMost))
+	l.shown = max(1, min(lanes/l.wide, len(l.lanes)))
 	l.first = max(0, min(v.left, len(l.lanes)-l.shown))
 	l.gc = max(ladderLeft+room, ladderLeft+l.wide)
 	return l

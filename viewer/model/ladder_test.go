@@ -583,3 +583,14 @@ func TestLadderTakesTheFilterOfTheList(t *testing.T) {
 	press("2")
 	shows(13) // the States; the gap is none
 }
+
+// TestLadderIsOpenedWhereTheListIsGoing: the user need not wait for the list.
+func TestLadderIsOpenedWhereTheListIsGoing(t *testing.T) {
+	src := &fake{sessions: []store.Session{session(1, 100_000, false)}}
+	m := messages(t, src, 1)
+	m.Goto(70_000)
+	press(t, m, src, "2")
+	if v := m.Top().(*LadderView); v.Selected != 70_000 {
+		t.Errorf("the ladder is at %d", v.Selected)
+	}
+}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -450,7 +451,7 @@ func (l *Messages) Name() Name { return MessageList }
 
 // Place is the selected message.
 func (l *Messages) Place() Place {
-	return Place{Session: l.Session, Filter: l.Filter, Seq: l.Selected}
+	return Place{Session: l.Session, Filter: l.Filter, Seq: cmp.Or(l.Selected, l.goal)} // the goal while it is on its way there
 }
 
 // Visit goes to a message of the session.
