@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"gctap/capture"
+	"gctap/capture/brokertest"
 )
 
 // TestShrink shrinks the shift to what shows a planted fault, on one GC that
@@ -79,5 +81,27 @@ func TestShrink(t *testing.T) {
 		if code := p.end(nil); code != exitFailed || !strings.Contains(p.said(), want) {
 			t.Errorf("%v: exit %d: %s", args, code, p.said())
 		}
+	}
+}
+
+// TestShrinkOnActiveMQ does the same on a real broker, for a fault that a call
+// shows: each try finds the GC as the last one left it.
+func TestShrinkOnActiveMQ(t *testing.T) {
+	slow(t)
+	b := startActiveMQ(t, brokertest.Options{Mirror: true})
+	dir := t.TempDir()
+	db := filepath.Join(dir, "t.db")
+	recordShiftOn(t, startGC(t, b, shiftSite, 1), shiftSite, db, 20*time.Millisecond)
+	credentials, _ := credentialsFile(t, dir)
+	lab := startGC(t, b, shiftSite, 96, "change:1003/InboundCall:ACTIVE.callType=TRANSFER")
+	p := gctap(t, db, "shrink", "incident", "--to", lab.URL(), "--stimulus", "sim", "--timeout", "1s", "--look", "50ms", "--allow-source",
+		"--credentials", credentials, "--fail-on", `changed: name == "InboundCall" && fields.callType == "TRANSFER"`, "--json")
+	code := p.end(nil)
+	var r shrunkJSON
+	if err := json.Unmarshal(p.out.Bytes(), &r); err != nil {
+		t.Fatalf("exit %d: %v: %s", code, err, p.said())
+	}
+	if code != exitOK || !r.Least || r.Commands != 4 || r.Stimuli != 1 { // Connect, Login, MakeReady, AnswerCall, and the call
+		t.Errorf("exit %d: %+v\n%s", code, r, p.said())
 	}
 }

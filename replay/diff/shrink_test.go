@@ -2,8 +2,10 @@ package diff_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -100,5 +102,53 @@ func TestShrinkFindsTheLeast(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestShrinkOfAFaultThatComesAndGoes: a look in three misses the fault, and the
+// least is found all the same when a slice has to pass often enough.
+func TestShrinkOfAFaultThatComesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recording := steady(t, 1)
+		cfg := plain(71, "change:1003/State:READY.label=Luncheon")
+		cfg.DelayMax = 20 * time.Millisecond
+		try := tryOn(t, cfg, recording)
+		looks := rand.New(rand.NewPCG(1, 2))
+		found, err := replay.Shrink(t.Context(), seq(recording), replay.ShrinkOptions{Confirm: 10, Fails: func(ctx context.Context, plan *replay.Plan) (bool, error) {
+			r, err := try(ctx, plan)
+			return err == nil && looks.IntN(3) > 0 && strings.Contains(text(r), `label: "Luncheon"`), err
+		}})
+		if err != nil || !found.Least || len(found.Plan.Steps) != 3 {
+			t.Errorf("%+v, %v", found, err)
+		}
+	})
+}
+
+// TestShrinkEndsEarly: what was found so far is kept.
+func TestShrinkEndsEarly(t *testing.T) {
+	recording := []capture.Record{}
+	for i, name := range []string{"MakeReady#1001", "MakeReady#1002", "MakeReady#1003", "MakeReady#1004"} {
+		recording = append(recording, capture.Record{Seq: int64(i + 1), Direction: capture.Command, JMSType: &name, To: "queue://Q", Source: "stomp"})
+	}
+	needs1002 := func(_ context.Context, plan *replay.Plan) (bool, error) {
+		for i := range plan.Steps {
+			if plan.Steps[i].Agent == "1002" {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+	for _, tt := range []struct {
+		tries, left int
+		least       bool
+	}{{0, 1, true}, {2, 2, false}, {1, 4, false}} {
+		found, err := replay.Shrink(t.Context(), seq(recording), replay.ShrinkOptions{Fails: needs1002, Tries: tt.tries})
+		if err != nil || len(found.Plan.Steps) != tt.left || found.Least != tt.least {
+			t.Errorf("%d tries: %+v, %v", tt.tries, found, err)
+		}
+	}
+	_, err := replay.Shrink(t.Context(), seq(recording), replay.ShrinkOptions{Fails: func(context.Context, *replay.Plan) (bool, error) { return false, nil }})
+	if !errors.Is(err, replay.ErrHolds) {
+		t.Errorf("a session that does not fail: %v", err)
 	}
 }
