@@ -40,6 +40,36 @@ func TestMock(t *testing.T) {
 	noSecrets(t, dir, secrets, p)
 }
 
+// TestMockForJMSClients is the same on a real ActiveMQ for clients that speak
+// JMS over OpenWire, as those at a customer's site do.
+func TestMockForJMSClients(t *testing.T) {
+	slow(t)
+	b := startActiveMQ(t, brokertest.Options{})
+	classPath, err := brokertest.ClassPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := compileJMSLink(t, classPath)
+	db := filepath.Join(t.TempDir(), "t.db")
+	recordShift(t, db)
+	p := gctap(t, db, "mock", "incident", "--on", b.URL(), "--look", "50ms", "--allow-source", "--fallback", "silent")
+	p.until("playing GC")
+	shift, err := gcsim.Shift(shiftSite)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jms := dialJMS(t, classes, classPath, b.OpenWire(), "", "")
+	if err := gcsim.RunScenario(t.Context(), func() (capture.Link, error) { return jms, nil }, shift); err != nil {
+		t.Errorf("%v: %s", err, p.said())
+	}
+	if code := p.end(os.Interrupt); code != exitOK || !strings.Contains(p.said(), "68 commands, 68 answered from the recording, 0 not; ") {
+		t.Errorf("exit %d: %s", code, p.said())
+	}
+	if len(jms.notText) != 0 {
+		t.Errorf("a JMS client got what is no TextMessage: %v", jms.notText)
+	}
+}
+
 // TestMockFallback asks for what the recording does not have.
 func TestMockFallback(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "t.db")
