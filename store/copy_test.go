@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -477,5 +478,44 @@ func TestForeignLog(t *testing.T) {
 		if now, err := os.ReadFile(path); err != nil || string(now) != string(withLog) {
 			t.Errorf("byte %d: reading changed the file (%v)", at, err)
 		}
+	}
+}
+
+// A session file that is read and noted on at the same time stays one file that
+// holds everything.
+func TestSessionFileStaysOneFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "one.gctap")
+	s := newStore(t)
+	w := newSession(t, s, "one")
+	write(t, w, call(1), call(2))
+	if err := w.End(t.Context(), "stopped"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.ExportFile(t.Context(), 1, path, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range []func(e *Store) error{
+		func(e *Store) error { return e.Accessed(t.Context(), 1, AnnotatedExport, "jsonl") },
+		func(e *Store) error { return e.SetNote(t.Context(), 1, "seen") },
+		func(e *Store) error { return e.Rename(t.Context(), 1, "two") },
+	} {
+		reader, err := Open(t.Context(), path, Read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := seqs(records(t, reader, 1, 1), bySeq); got != "1 2" {
+			t.Fatal(got)
+		}
+		e, err := Open(t.Context(), path, Edit)
+		if err == nil {
+			err = errors.Join(edit(e), e.Close(), reader.Close())
+		}
+		entries, err2 := os.ReadDir(filepath.Dir(path))
+		if err != nil || err2 != nil || len(entries) != 1 {
+			t.Errorf("beside the file: %v, %v, %v", entries, err, err2)
+		}
+	}
+	if v := verdict(t, open(t, path, Read), 1); !v.OK() || v.Annotations != 4 {
+		t.Errorf("%v", v.Describe())
 	}
 }

@@ -21,14 +21,10 @@ func (s *Store) readOlder(ctx context.Context) error {
 	if live {
 		return errForeign("is of an older schema and is being recorded into by an older gctap: end that recording, or use that gctap")
 	}
-	working, err := worked(s.path)
-	if err != nil {
-		return err
-	}
 	if err := s.db.Close(); err != nil {
 		return err
 	}
-	if working && writable(s.path) {
+	if worked(s.path) && writable(s.path) {
 		if err := migrateFile(ctx, s.path); err == nil || !isReadOnlyFolder(err) {
 			s.db = openDB(s.path, "ro", "_query_only=1")
 			return err
@@ -59,20 +55,19 @@ func (s *Store) someoneRecords(ctx context.Context) (bool, error) {
 // worked reports whether a file is a store that somebody records into: it has
 // the lock file of a writer beside it, and its head says that it is used with a
 // write-ahead log. An exported session file has neither.
-func worked(path string) (bool, error) {
-	if !exists(lockPath(path, 1)) {
-		return false, nil
-	}
+func worked(path string) bool { return exists(lockPath(path, 1)) && hasLog(path) }
+
+// hasLog reports whether the head of a file says that it is used with a
+// write-ahead log.
+func hasLog(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return false
 	}
 	defer f.Close()
 	head := make([]byte, headLength)
-	if _, err := io.ReadFull(f, head); err != nil {
-		return false, err
-	}
-	return head[headRead] != journalIsPlain, nil
+	_, err = io.ReadFull(f, head)
+	return err == nil && head[headRead] != journalIsPlain
 }
 
 func writable(path string) bool {

@@ -161,7 +161,11 @@ func (s *Store) connect(ctx context.Context) error {
 	case s.mode == Read:
 	default:
 		s.db.Close()
-		s.db = openDB(s.path, "rw", "_auto_vacuum=incremental&_journal_mode=WAL&_synchronous=FULL&_secure_delete=on")
+		journal := "WAL"
+		if version > 0 && s.mode == Edit && !hasLog(s.path) {
+			journal = "DELETE" // a session file stays one file
+		}
+		s.db = openDB(s.path, "rw", "_auto_vacuum=incremental&_journal_mode="+journal+"&_synchronous=FULL&_secure_delete=on")
 		err = s.migrate(ctx)
 	}
 	if err != nil {
