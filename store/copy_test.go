@@ -208,10 +208,13 @@ func TestExportOfUnendedSessions(t *testing.T) {
 func TestSalvage(t *testing.T) {
 	file := evidenceFile(t, 1500, true)
 	taken := 0
-	for _, part := range []float64{0.4, 0.5, 0.8, 0.999} {
+	for _, part := range []float64{0.2, 0.3, 0.4, 0.5, 0.8, 0.999} {
 		path := filepath.Join(t.TempDir(), "cut.db")
 		cut := file[:int(part*float64(len(file)))]
 		if err := os.WriteFile(path, cut, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+"-wal", nil, 0o600); err != nil { // left by an attempt to read it
 			t.Fatal(err)
 		}
 		s := newStore(t)
@@ -245,12 +248,16 @@ func TestSalvage(t *testing.T) {
 		t.Error("nothing was salvaged")
 	}
 	s := newStore(t)
-	for name, text := range map[string]string{"empty": "", "short": "SQLite", "other": strings.Repeat("x", 5000)} {
+	for name, text := range map[string]string{"schema cut": string(file[:30_000]), "empty": "", "short": "SQLite", "other": strings.Repeat("x", 5000)} {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Salvage(t.Context(), path); err == nil || strings.Contains(err.Error(), "\n") {
+		// What an attempt to read it leaves beside it changes nothing.
+		if err := os.WriteFile(path+"-wal", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Salvage(t.Context(), path); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "nothing can be taken") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

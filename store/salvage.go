@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/mattn/go-sqlite3"
+
 	"gctap/capture"
 )
 
@@ -29,6 +31,9 @@ func (s *Store) Salvage(ctx context.Context, path string) ([]Copied, error) {
 		return nil, fmt.Errorf("salvage %s: %w", path, cause(err))
 	}
 	from, err := openDamaged(ctx, mended)
+	if e, ok := errors.AsType[sqlite3.Error](err); ok && e.Code == sqlite3.ErrCorrupt {
+		return nil, fmt.Errorf("salvage %s: it is damaged, or cut off, before its list of sessions: nothing can be taken from it", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("salvage %s: %w", path, err)
 	}
@@ -82,14 +87,16 @@ const (
 	journalIsPlain = 1
 )
 
-// mendedCopy copies a file and makes its head agree with its length: SQLite
-// reads nothing of a file that is shorter than its head says.
+// mendedCopy copies a file and makes its length agree with its head: SQLite
+// reads nothing of a file that is shorter than its head says, or that lacks the
+// first page of a table. Pages that were cut off, and one that was cut in two,
+// are empty ones in the copy, which no table can be read from.
 func mendedCopy(from, to string) error {
 	size, err := copyFile(from, to)
 	if err != nil {
 		return err
 	}
-	if exists(from + "-wal") { // the log knows the length by itself
+	if info, err := os.Stat(from + "-wal"); err == nil && info.Size() > 0 { // the log knows the length by itself
 		_, err := copyFile(from+"-wal", to+"-wal")
 		return err
 	}
@@ -99,8 +106,10 @@ func mendedCopy(from, to string) error {
 	}
 	head := make([]byte, headLength)
 	if _, err = f.ReadAt(head, 0); err == nil {
-		if err = mendHead(head, size); err == nil {
+		var whole, all int64
+		if whole, all, err = mendHead(head, size); err == nil {
 			_, err = f.WriteAt(head, 0)
+			err = errors.Join(err, f.Truncate(whole), f.Truncate(all))
 		}
 	}
 	if errors.Is(err, io.EOF) {
@@ -109,19 +118,27 @@ func mendedCopy(from, to string) error {
 	return errors.Join(err, f.Close())
 }
 
-func mendHead(head []byte, size int64) error {
+// emptyPages is how many pages a copy may have more than its file: a stranger's
+// head may say what it wants. They take no room on the disk.
+const emptyPages = 1 << 20
+
+// mendHead changes the head for a file of a size, and returns the length of its
+// whole pages and that which it is to have.
+func mendHead(head []byte, size int64) (whole, all int64, err error) {
 	page := int64(binary.BigEndian.Uint16(head[headPageSize:]))
 	if page == 1 {
 		page = 65536
 	}
 	if string(head[:len(headMagic)]) != headMagic || page < smallestPage || page&(page-1) != 0 {
-		return errors.New("does not begin like a store: nothing can be taken from it")
+		return 0, 0, errors.New("does not begin like a store: nothing can be taken from it")
 	}
+	whole = size / page
+	all = max(whole, min(int64(binary.BigEndian.Uint32(head[headPages:])), whole+emptyPages))
 	head[headWrite], head[headRead] = journalIsPlain, journalIsPlain
-	binary.BigEndian.PutUint32(head[headPages:], uint32(size/page))
+	binary.BigEndian.PutUint32(head[headPages:], uint32(all))
 	copy(head[headValidFor:headValidFor+4], head[headChanges:headChanges+4])
 	clear(head[headFreeTrunk : headFreePages+4]) // the list of free pages may lead out of the file
-	return nil
+	return whole * page, all * page, nil
 }
 
 func copyFile(from, to string) (int64, error) {
