@@ -1,17 +1,23 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gctap/capture"
+	"gctap/store"
 )
 
 // gcPcap is a capture of [jmsTalk] on a real ActiveMQ, its packets later than
@@ -163,4 +169,69 @@ func TestImportInterrupted(t *testing.T) {
 	if s, _ := records(t, db, "s"); s.Live || s.Commands < 5 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// repeated writes a capture of n conversations like that of gcPcap, each of
+// other machines and with other message-ids.
+func (p packets) repeated(t testing.TB, file string, n int) {
+	t.Helper()
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := bufio.NewWriterSize(out, 1<<20)
+	w.Write(p.head)
+	for i := range n {
+		for _, packet := range p.all {
+			b := slices.Clone(packet)
+			binary.LittleEndian.PutUint32(b, binary.LittleEndian.Uint32(b)+uint32(i))
+			for _, at := range []int{12, 16} { // the addresses: 127.0.0.1 in the original
+				binary.BigEndian.PutUint32(b[16+14+at:], 10<<24|uint32(i))
+			}
+			for _, start := range []string{"1795247488294", "1795247491364"} { // of the JMS clients, as it is in their ids
+				b = bytes.ReplaceAll(b, []byte(start), fmt.Appendf(nil, "%s%07d", start[7:], i))
+			}
+			w.Write(b)
+		}
+	}
+	if err := errors.Join(w.Flush(), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkImportPcap imports a capture of b.N conversations of 15 messages
+// each, and reports messages a second, the program's largest memory, and how
+// many times as fast as tshark on the same file it is:
+//
+//	go test ./cmd/gctap -run '^$' -bench ImportPcap -benchtime 700x
+//	go test ./cmd/gctap -run '^$' -bench ImportPcap -benchtime 70000x -timeout 30m
+func BenchmarkImportPcap(b *testing.B) {
+	dir := b.TempDir()
+	file, db := filepath.Join(dir, "many.pcap"), filepath.Join(dir, "t.db")
+	readPackets(b, gcPcap).repeated(b, file, b.N)
+	b.ResetTimer()
+	begin := time.Now()
+	p := gctap(b, db, "import", "--pcap", file, "--name", "s")
+	code := p.end(nil)
+	ours := time.Since(begin)
+	b.StopTimer()
+	st, s, err := store.OpenSession(b.Context(), db, "s")
+	if err != nil {
+		b.Fatal(err)
+	}
+	st.Close()
+	if code != exitOK || s.Commands != int64(6*b.N) || s.Events != int64(4*b.N) {
+		b.Fatalf("exit %d, %d commands, %d events: %s", code, s.Commands, s.Events, p.said())
+	}
+	b.ReportMetric(float64(15*b.N)/ours.Seconds(), "messages/s")
+	b.ReportMetric(float64(p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1024, "MiB-peak")
+	path, err := exec.LookPath("tshark")
+	if err != nil || b.N < 100 {
+		return
+	}
+	begin = time.Now()
+	if err := exec.Command(path, "-r", file, "-d", "tcp.port==44709,openwire").Run(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(time.Since(begin).Seconds()/ours.Seconds(), "times-tshark")
 }
