@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -19,7 +20,8 @@ func TestArrangePatiently(t *testing.T) {
 		gc := newFakeGC(shortCallGC("9900"))
 		var asked []Stimulus
 		var ended error
-		result, _ := replayOf(t, plan(t, shortCall), gc, PlayOptions{Patient: true, Arrange: func(ctx context.Context, s Stimulus) error {
+		var waits []string
+		result, _ := replayOf(t, plan(t, shortCall), gc, PlayOptions{Patient: true, Progress: func(p Progress) { waits = append(waits, p.Waits) }, Arrange: func(ctx context.Context, s Stimulus) error {
 			asked = append(asked, s)
 			rings(gc, 10*time.Minute, "9900")
 			<-ctx.Done()
@@ -28,6 +30,9 @@ func TestArrangePatiently(t *testing.T) {
 		}})
 		if len(asked) != 1 || asked[0].Agent != "1001" || asked[0].Number != "42512" || !errors.Is(ended, errCame) {
 			t.Errorf("asked for %+v, ended by %v", asked, ended)
+		}
+		if !slices.Contains(waits, "1001 waits for an inbound call from 42512 to agent 1001") {
+			t.Errorf("it says that it waits for %q", waits)
 		}
 		if !result.Complete() || result.Stimuli != 1 || len(gc.sent) != 6 {
 			t.Errorf("sent %v, %+v", gc.sent, result)

@@ -121,7 +121,9 @@ func (p *player) ready(l *lane, causes []Cause, step *Step, now time.Time) (read
 			continue
 		}
 		p.listenTo(l, cause.Conversation)
-		l.waits = fmt.Sprintf("%s waits for %s", cause.Conversation, cause.Event)
+		if !waits { // an id or a call from outside is among the first of its causes
+			l.waits = p.says(cause)
+		}
 		waits = true
 		if !hold && (wake.IsZero() || until.Before(wake)) {
 			wake = until
@@ -131,6 +133,14 @@ func (p *player) ready(l *lane, causes []Cause, step *Step, now time.Time) (read
 		p.timers.set(l, wake)
 	}
 	return !waits, false
+}
+
+// says what a cause makes its conversation wait for.
+func (p *player) says(cause Cause) string {
+	if cause.Stimulus >= 0 {
+		return fmt.Sprintf("%s %s", cause.Conversation, waitsFor(&p.plan.Stimuli[cause.Stimulus]))
+	}
+	return fmt.Sprintf("%s waits for %s", cause.Conversation, cause.Event)
 }
 
 // followed reports whether what comes next is not too early among commands: by

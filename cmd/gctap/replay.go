@@ -104,7 +104,21 @@ of diff.`,
 		},
 	}
 	f.register(cmd)
+	completeTarget(cmd)
 	return cmd
+}
+
+// completeTarget has a shell complete the words that flags of replay and shrink
+// take.
+func completeTarget(cmd *cobra.Command) {
+	for flag, words := range map[string][]string{
+		"sync":        {"clock", "cause", "both"},
+		"on-unmapped": {"stop", "skip", "fail"},
+		"stimulus":    {"none", "sim", "prompt", "exec:"},
+	} {
+		// it fails only for a flag that is not there, which a test would see
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
 }
 
 func (f *replayFlags) register(cmd *cobra.Command) {

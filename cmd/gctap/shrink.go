@@ -82,6 +82,7 @@ smallest found; 1 the session does not fail.`,
 	flags.StringArrayVar(&f.diffFlags.ignore, "ignore", nil, "field that is no difference: reasonCode, or State.reasonCode")
 	flags.StringVar(&f.diffFlags.rules, "rules", "", "YAML file of what is no difference, as diff takes it")
 	flags.DurationVar(&f.diffFlags.late, "late", diff.DefaultLate, "an event is late this long after its command, if it also takes three times as long as recorded")
+	completeTarget(cmd)
 	flags.BoolVar(&f.asJSON, "json", false, "print the result as one JSON object")
 	return cmd
 }
