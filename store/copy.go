@@ -288,9 +288,10 @@ func (w *Writer) finishCopy(ctx context.Context, one Session) error {
 // maxAncestry is how many copies of copies are told of.
 const maxAncestry = 16
 
-// ancestry returns what a session was made of; nil for an original, and where
-// a stranger's file says what cannot be read.
-func (s *Session) ancestry() *Derived {
+// Derived returns what a session says it was made of; nil for an original, and
+// where a stranger's file says what cannot be read. Verify tells whether it was
+// signed.
+func (s *Session) Derived() *Derived {
 	var d Derived
 	if s.derived == "" || json.Unmarshal([]byte(s.derived), &d) != nil {
 		return nil
@@ -305,7 +306,7 @@ func (s *Session) ancestry() *Derived {
 
 // sourceOf says where a chain made from a session comes from.
 func (s *Store) sourceOf(ctx context.Context, one Session, how string) (Derived, error) {
-	d := Derived{How: how, Chain: hex.EncodeToString(one.chain), Records: one.Messages() + one.Gaps + one.Notes, Of: one.ancestry()}
+	d := Derived{How: how, Chain: hex.EncodeToString(one.chain), Records: one.Messages() + one.Gaps + one.Notes, Of: one.Derived()}
 	if one.chain == nil {
 		return d, nil
 	}

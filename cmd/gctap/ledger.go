@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -107,6 +108,10 @@ func sum(counts []capture.Counts) (all capture.Counts) {
 
 // ledgerLine is a session's ledger on one line, for the end of a listing.
 func ledgerLine(session store.Session, counts []capture.Counts) string {
+	if d := session.Derived(); d != nil && len(counts) == 0 {
+		return fmt.Sprintf("%d messages of a session of %d records (%s), whose ledger is not here; %s",
+			session.Messages(), d.Records, printable(strings.TrimSpace(d.How+" "+d.Filter)), gapsLine(session))
+	}
 	c := sum(counts)
 	return fmt.Sprintf("received %d: %d stored, %d doubled, %d filtered, %d foreign, %d lost (%s); %s",
 		c.Received, c.Stored, c.Doubled, c.Filtered, c.Foreign, c.Lost, evidenceCounted, gapsLine(session))
