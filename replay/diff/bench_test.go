@@ -37,25 +37,26 @@ func BenchmarkCompare(b *testing.B) {
 }
 
 func besideDecoding(b *testing.B, left, right []capture.Record, verdict string) {
-	var decoding, comparing time.Duration
+	var decoding, comparing, cpuDecoding, cpuComparing time.Duration
 	for b.Loop() {
-		start := time.Now()
+		start, cpu := time.Now(), cpuTime()
 		for _, side := range [][]capture.Record{left, right} {
 			for i := range side {
 				flow.Decode(&side[i], decode.Options{})
 			}
 		}
-		decoding += time.Since(start)
-		start = time.Now()
+		decoding, cpuDecoding = decoding+time.Since(start), cpuDecoding+cpuTime()-cpu
+		start, cpu = time.Now(), cpuTime()
 		if r, err := diff.Compare(seq(left), seq(right), diff.Options{}); err != nil || r.Verdict != verdict {
 			b.Fatal(r.Verdict, err)
 		}
-		comparing += time.Since(start)
+		comparing, cpuComparing = comparing+time.Since(start), cpuComparing+cpuTime()-cpu
 	}
 	messages := float64(b.N * (len(left) + len(right)))
 	b.ReportMetric(float64(decoding.Nanoseconds())/messages, "decode-ns/message")
 	b.ReportMetric(float64(comparing.Nanoseconds())/messages, "ns/message")
 	b.ReportMetric(float64(comparing)/float64(decoding), "times-decoding")
+	b.ReportMetric(float64(cpuComparing)/float64(max(cpuDecoding, 1)), "times-decoding-in-CPU")
 }
 
 // BenchmarkCompareMemory prints how much memory a comparison takes at its
