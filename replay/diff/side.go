@@ -139,6 +139,9 @@ type pass struct {
 	*side
 	flow   *flow.Flow
 	digest *digester
+	rec    capture.Record // being looked at
+	msg    decode.Message
+	facts  flow.Facts
 	by     cause  // of the message being written
 	buffer []byte // the message itself
 	marks  []byte
@@ -167,7 +170,8 @@ func (p *pass) read(records iter.Seq2[capture.Record, error], stop *atomic.Bool,
 			before = false
 			begun(p.side)
 		}
-		if err := p.observe(&rec); err != nil {
+		p.rec = rec
+		if err := p.observe(); err != nil {
 			return err
 		}
 	}
@@ -178,9 +182,10 @@ func (p *pass) read(records iter.Seq2[capture.Record, error], stop *atomic.Bool,
 	return p.spool.flush()
 }
 
-func (p *pass) observe(rec *capture.Record) error {
-	msg := flow.Decode(rec, p.opts.Decode)
-	facts := p.flow.Observe(rec, &msg)
+func (p *pass) observe() error {
+	rec, msg, facts := &p.rec, &p.msg, &p.facts
+	*msg = flow.Decode(rec, p.opts.Decode)
+	*facts = p.flow.Observe(rec, msg)
 	switch rec.Direction {
 	case capture.GapRow:
 		p.gaps++
@@ -196,7 +201,7 @@ func (p *pass) observe(rec *capture.Record) error {
 		return nil
 	case capture.Command:
 		p.commands++
-		p.learn(&msg)
+		p.learn(msg)
 	default:
 		p.events++
 		if msg.Protocol == decode.GCJSON {
@@ -208,7 +213,7 @@ func (p *pass) observe(rec *capture.Record) error {
 		x := facts.Exchange
 		p.answered(x, facts.At-x.At)
 	}
-	return p.keep(rec, &msg, &facts)
+	return p.keep(rec, msg, facts)
 }
 
 // answered notes the first answer to a command.
