@@ -244,7 +244,7 @@ func TestLiveSessionIsFollowed(t *testing.T) {
 	s, w := makeStore(t)
 	live := w.Session()
 	term := start(t, s, Options{Session: &live})
-	term.sees("now  0 messages", "LIVE, followed", "no messages yet")
+	term.sees("now  LIVE, followed  0 messages", "no messages yet")
 	for n := range 60 {
 		write(t, w, capture.Record{Direction: capture.Event, Body: fmt.Appendf(nil, "1001#State#READY#%d#x", n), BodyKind: capture.Text})
 	}

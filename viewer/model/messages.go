@@ -461,17 +461,19 @@ func (l *Messages) Visit(at Place) {
 	}
 }
 
-// Title is the session with the figures of its ledger.
+// Title is the session with the figures of its ledger. Whether it goes on comes
+// first: what does not fit is cut.
 func (l *Messages) Title() string {
 	s := &l.Session
-	title := fmt.Sprintf("%s  %s, %s, lost %s", Printable(s.Name), count(s.Messages(), "message"), count(s.Gaps, "gap"), lost(s))
+	title := Printable(s.Name) + "  "
 	if state := standing(s); state != "" {
-		title += "  " + strings.ToUpper(state)
+		title += strings.ToUpper(state)
+		if l.Following {
+			title += ", followed"
+		}
+		title += "  "
 	}
-	if l.Following {
-		title += ", followed"
-	}
-	return title + "  " + Printable(s.Broker)
+	return title + fmt.Sprintf("%s, %s, lost %s  %s", count(s.Messages(), "message"), count(s.Gaps, "gap"), lost(s), Printable(s.Broker))
 }
 
 // Resize leaves a line for the titles of the columns.
