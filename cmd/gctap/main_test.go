@@ -11,14 +11,14 @@ import (
 // TestMain keeps the signing key of tests apart from the user's own.
 func TestMain(m *testing.M) {
 	if filepath.Ext(os.Args[0]) != ".test" { // a script calls gctap
-		testscript.Main(m, map[string]func(){"gctap": main})
+		testscript.Main(m, map[string]func(){"gctap": main, "viewcrash": viewCrash})
 	}
 	keys, err := os.MkdirTemp("", "gctap-key-")
 	if err != nil {
 		panic(err)
 	}
 	os.Setenv("GCTAP_KEY", filepath.Join(keys, "signing.key"))
-	testscript.Main(keyedTests{m, keys}, map[string]func(){"gctap": main})
+	testscript.Main(keyedTests{m, keys}, map[string]func(){"gctap": main, "viewcrash": viewCrash})
 }
 
 // keyedTests removes the tests' key after them.
