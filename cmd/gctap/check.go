@@ -20,6 +20,7 @@ import (
 
 type checkFlags struct {
 	failOn, format, filter string
+	platform               string
 	off                    []string
 	late                   time.Duration
 	asJSON, list           bool
@@ -64,6 +65,7 @@ has gaps.`,
 	flags.StringSliceVar(&f.off, "off", nil, "rule not to look for; repeat, or separate by commas")
 	flags.BoolVar(&f.list, "list", false, "list the rules")
 	flags.DurationVar(&f.late, "late", flow.DefaultLate, "an answer is late after this")
+	flags.StringVar(&f.platform, "platform", "", "ucce or uccx, the platform behind GC: UCCX does not tell of holds, and is not accused of that")
 	filterFlag(flags, &f.filter, "only findings about messages that this expression accepts")
 	return cmd
 }
@@ -77,6 +79,8 @@ func (f *checkFlags) check() error {
 		return usagef("--format %s: it is text, json or junit", f.format)
 	case check.Rank(f.failOn) < 1:
 		return usagef("--fail-on %s: it is note, warning or error", f.failOn)
+	case f.platform != "" && !strings.EqualFold(f.platform, check.UCCE) && !strings.EqualFold(f.platform, check.UCCX):
+		return usagef("--platform %s: it is ucce or uccx", f.platform)
 	case f.late <= 0:
 		return usagef("--late %s: give a duration such as 2s", f.late)
 	}
@@ -111,7 +115,7 @@ func checkSession(ctx context.Context, a *app, ref string, f *checkFlags) error 
 	var tally check.Tally
 	print := findingPrinter(out, f, &one)
 	part := s.Select(one.ID, filter)
-	checker := check.NewChecker(check.CheckOptions{Off: f.off, Late: f.late}, func(x check.Finding) {
+	checker := check.NewChecker(check.CheckOptions{Off: f.off, Late: f.late, Platform: strings.ToUpper(f.platform)}, func(x check.Finding) {
 		if err == nil && (part.Holds(x.Seq) || x.Rule == check.Overflow) {
 			tally.Add(&x)
 			err = print.finding(&x)

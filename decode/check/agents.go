@@ -303,7 +303,10 @@ func joined(s *Seen) bool {
 // when it lasts; how long it lasts is not known before.
 func (c *Checker) compare(a *agentView) {
 	asks := a.asks()
-	two := a.talking() > 1
+	two := a.talking() > 1 && !c.noHolds
+	if c.noHolds && a.state == "HOLD" && asks == "TALKING" {
+		asks = "HOLD"
+	}
 	if !a.whole || a.state == "" || fits(a.state, asks) && !two {
 		a.odd, a.oddSince = "", 0
 		return

@@ -18,6 +18,7 @@ type Checker struct {
 	found   func(Finding)
 	off     map[string]bool
 	late    time.Duration
+	noHolds bool // the platform does not tell of them
 	now     time.Duration
 	time    time.Time
 	gapEnd  time.Duration // evidence from before this may be cut by a gap
@@ -31,14 +32,24 @@ type Checker struct {
 type CheckOptions struct {
 	Off  []string      // ids of rules that are not looked for
 	Late time.Duration // 0: flow.DefaultLate; give flow the same
+
+	// Platform is UCCE or UCCX where that is known. UCCX does not tell of
+	// holds: nothing is concluded from that there.
+	Platform string
 }
+
+// The platforms behind GC.
+const (
+	UCCE = "UCCE"
+	UCCX = "UCCX"
+)
 
 // maxTracked is how many agents, clients and loops are remembered, each.
 const maxTracked = 100_000
 
 // NewChecker returns a Checker that hands every finding to found.
 func NewChecker(o CheckOptions, found func(Finding)) *Checker {
-	c := &Checker{found: found, off: map[string]bool{}, late: cmp.Or(o.Late, flow.DefaultLate), loops: map[loopKey]*loop{}}
+	c := &Checker{found: found, off: map[string]bool{}, late: cmp.Or(o.Late, flow.DefaultLate), noHolds: o.Platform == UCCX, loops: map[loopKey]*loop{}}
 	for _, id := range o.Off {
 		c.off[id] = true
 	}
@@ -197,6 +208,9 @@ func (c *Checker) exchange(rule string, x *flow.Exchange, seqs ...int64) Finding
 
 // closed judges a command that gets no more answers.
 func (c *Checker) closed(x *flow.Exchange) {
+	if c.noHolds && x.Name == "HoldCall" && x.Outcome != flow.Failed {
+		return
+	}
 	switch x.Outcome {
 	case flow.Unanswered:
 		c.unanswered(x)

@@ -295,6 +295,28 @@ func TestRulesCanBeTurnedOff(t *testing.T) {
 	}
 }
 
+// TestUCCXDoesNotTellOfHolds: what is a fault on UCCE is none there.
+func TestUCCXDoesNotTellOfHolds(t *testing.T) {
+	accused := 0
+	for seed := uint64(1); seed <= seeds; seed++ {
+		f := play(t, floorOptions{seed: seed, length: 20 * time.Minute})
+		told := f.records
+		f.records = nil
+		for _, r := range told {
+			if !strings.Contains(string(r.Body), "Call#HELD#") {
+				f.record(r)
+			}
+		}
+		accused += len(findings(t, f, CheckOptions{Platform: UCCE}))
+		for _, x := range findings(t, f, CheckOptions{Platform: UCCX}) {
+			t.Errorf("seed %d: %s at %d: %s", seed, x.Rule, x.Seq, x.Text)
+		}
+	}
+	if accused == 0 {
+		t.Error("nothing was held")
+	}
+}
+
 // unknowable reports whether nobody can tell a deviation from what may well
 // happen: an outgoing call that is never picked up looks like one whose ACTIVE
 // was lost; what the next state mends at once leaves no trace; how long a

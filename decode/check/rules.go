@@ -62,7 +62,7 @@ var rules = []Rule{
 		"The table lacks some changes that are seen and are not reported: RESERVED to NOT_READY, READY to TALKING when calling out, a forced logout from any state."},
 	{CallSequence, decode.Warning, "the events of a call did not come in a possible order", "INITIATING, INITIATED, ALERTING, ACTIVE, (HELD, ACTIVE)*, DROPPED; an incoming call is announced by NewInboundCall."},
 	{StateMismatch, decode.Warning, "an agent's state and its calls did not fit together for longer than the limit", "TALKING while a call is active, HOLD while all are held, RESERVED while one rings, none of them without a call."},
-	{TwoCalls, decode.Warning, "an agent talked in two calls at once for longer than the limit", "The first is held while another is made; UCCX does not tell of holds: turn the rule off there."},
+	{TwoCalls, decode.Warning, "an agent talked in two calls at once for longer than the limit", "The first is held while another is made; UCCX does not tell of holds: not looked for there, if the platform is told."},
 	{Refused, decode.Warning, "a command was answered with an error", "The error tables say what the client should do."},
 	{ErrorEvent, decode.Warning, "an error that answers no command of the recording", "SESSION_INVALIDATED comes when the agent logs in from elsewhere."},
 	{ErrorLoop, decode.Error, "the same error over and over: 5 times within two minutes for one agent", "A client that repeats what is refused."},
