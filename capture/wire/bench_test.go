@@ -122,7 +122,7 @@ func readFile(t testing.TB, name string) (messages int) {
 }
 
 // BenchmarkPcap reads a capture of b.N messages, beside tshark reading the same
-// file: times-tshark is how many times as fast.
+// file, where that is not too long: times-tshark is how many times as fast.
 func BenchmarkPcap(b *testing.B) {
 	name := filepath.Join(b.TempDir(), "bench.pcap")
 	writeTraffic(b, name, b.N)
@@ -137,7 +137,7 @@ func BenchmarkPcap(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/ours.Seconds(), "messages/s")
 	b.ReportMetric(float64(peak)/(1<<20), "MiB-peak")
-	if b.N < 1000 {
+	if b.N < 1000 || b.N > 200_000 { // of a million it would take tshark hours
 		return
 	}
 	cmd := tshark(b, "-r", name, "-d", "tcp.port==61616,openwire")
