@@ -53,7 +53,7 @@ func startTmux(t *testing.T, command string) *tmux {
 	// The pane begins when its output is listened to.
 	term.do("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "read go; "+command)
 	t.Cleanup(func() { exec.Command("tmux", "-S", term.socket, "kill-server").Run() })
-	term.do("set-option", "-g", "status", "off")
+	term.do("set-option", "-g", "status", "off", ";", "set-option", "-g", "set-clipboard", "on")
 	term.do("pipe-pane", "-o", "cat > "+fifo)
 	term.do("send-keys", "Enter")
 	return term
@@ -170,6 +170,9 @@ func TestViewInATerminal(t *testing.T) {
 	term.sees("copied message 2")
 	if text, err := os.ReadFile(copied); err != nil || !strings.HasSuffix(string(text), "1002#State#READY#1#2026-11-21 12:00:00") {
 		t.Errorf("copied %q, %v", text, err)
+	}
+	if text := term.do("show-buffer"); !strings.HasSuffix(text, "1002#State#READY#1#2026-11-21 12:00:00") {
+		t.Errorf("tmux was handed %q", text)
 	}
 	term.keys("2")
 	term.sees("State READY", "GC")
