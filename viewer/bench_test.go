@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,7 +116,7 @@ func startBench(b *testing.B, s *store.Store, o Options) *bench {
 	ctx, cancel := context.WithCancel(b.Context())
 	v := &bench{b: b, screen: tcell.NewSimulationScreen("UTF-8"), drawn: make(chan string, 1), ended: make(chan error, 1)}
 	done := make(chan struct{})
-	go func() { v.ended <- RunOn(ctx, framed{shown{v.screen, v.drawn, done}}, s, o) }()
+	go func() { v.ended <- RunOn(ctx, framed{shown{v.screen, &sync.Mutex{}, v.drawn, done}}, s, o) }()
 	v.stop = func() {
 		cancel()
 		close(done)

@@ -112,7 +112,7 @@ func (term *terminal) selects(seq string) {
 	last := ""
 	for range 100 {
 		last = term.sees("SEQ")
-		cells, width, height := term.screen.GetContents()
+		cells, width, height := term.cells()
 		for y := 2; y < height; y++ {
 			row := cells[y*width : y*width+7]
 			if _, _, attr := row[6].Style.Decompose(); attr&tcell.AttrReverse == 0 {

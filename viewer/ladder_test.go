@@ -103,7 +103,7 @@ func TestCallsHaveColours(t *testing.T) {
 		term.sees("calls  2 messages")
 		term.press('2')
 		term.sees("NewInboundCall 17000001", "NewInboundCall 17000002", "◆")
-		cells, width, _ := term.screen.GetContents()
+		cells, width, _ := term.cells()
 		colours := map[tcell.Color]bool{}
 		for y := 1; y < 4; y++ {
 			for x := range width {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,6 +70,7 @@ func write(t *testing.T, w *store.Writer, records ...capture.Record) {
 type terminal struct {
 	t      *testing.T
 	screen tcell.SimulationScreen
+	mu     *sync.Mutex // held while cells change
 	drawn  chan string // the screen's text after each drawing
 	ended  chan error
 	cancel context.CancelFunc
@@ -76,25 +79,42 @@ type terminal struct {
 // shown passes on what is shown: tests wait for a picture, never for a time.
 type shown struct {
 	tcell.SimulationScreen
+	mu    *sync.Mutex
 	drawn chan string
 	done  <-chan struct{}
 }
 
 func (s shown) Show() {
+	s.mu.Lock()
 	s.SimulationScreen.Show()
+	s.mu.Unlock()
 	select {
 	case s.drawn <- picture(s.SimulationScreen):
 	case <-s.done:
 	}
 }
 
+func (s shown) Sync() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.SimulationScreen.Sync()
+}
+
+// cells returns the cells as they were after the last drawing.
+func (term *terminal) cells() (cells []tcell.SimCell, width, height int) {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	cells, width, height = term.screen.GetContents()
+	return slices.Clone(cells), width, height
+}
+
 func start(t *testing.T, src model.Source, o Options) *terminal {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	term := &terminal{t: t, screen: tcell.NewSimulationScreen("UTF-8"), drawn: make(chan string), ended: make(chan error, 1), cancel: cancel}
+	term := &terminal{t: t, screen: tcell.NewSimulationScreen("UTF-8"), mu: &sync.Mutex{}, drawn: make(chan string), ended: make(chan error, 1), cancel: cancel}
 	done := make(chan struct{})
 	go func() {
-		term.ended <- RunOn(ctx, shown{term.screen, term.drawn, done}, src, o)
+		term.ended <- RunOn(ctx, shown{term.screen, term.mu, term.drawn, done}, src, o)
 	}()
 	t.Cleanup(func() {
 		close(done)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 
@@ -211,14 +212,17 @@ func TestPairSpoolKeepsPairs(t *testing.T) {
 func opensDiff(t *testing.T, m *Model, src Source) {
 	one := src.(*fake).sessions[0]
 	m.Compare(Comparison{Left: one, Right: one, Compare: func(ctx context.Context, _ *Progress, pair func(*diff.Pair) error) (*diff.Report, error) {
-		rows := func(yield func(capture.Record, error) bool) {
-			for row, err := range rowsOf(ctx, src, one.ID, 0) {
-				if !yield(row.Record, err) {
-					return
+		rows := func() iter.Seq2[capture.Record, error] { // each side is read by a goroutine of its own
+			own := &fake{sessions: src.(*fake).sessions}
+			return func(yield func(capture.Record, error) bool) {
+				for row, err := range rowsOf(ctx, own, one.ID, 0) {
+					if !yield(row.Record, err) {
+						return
+					}
 				}
 			}
 		}
-		return diff.Compare(rows, rows, diff.Options{Pairs: pair})
+		return diff.Compare(rows(), rows(), diff.Options{Pairs: pair})
 	}})
 	settle(t, m, TwoSources(src, src))
 }
