@@ -34,7 +34,7 @@ var (
 
 // Save returns the state of the Flow.
 func (f *Flow) Save() []byte {
-	w := &stateWriter{texts: map[string]uint64{}, exchanges: map[*Exchange]uint64{}, calls: map[*Call]uint64{}, stimuli: map[*Stimulus]uint64{}}
+	w := &stateWriter{texts: map[string]uint64{}}
 	w.bytes = append(append(w.bytes, stateMagic...), stateVersion)
 	f.gather(w)
 	f.saveHead(w)
@@ -124,14 +124,14 @@ func (f *Flow) load(r *stateReader) {
 // gather numbers all that the flow's open exchanges, calls and agents point to.
 func (f *Flow) gather(w *stateWriter) {
 	for e := f.open.order.Front(); e != nil; e = e.Next() {
-		w.exchange(e.Value.(*Exchange))
+		w.exchanges.number(e.Value.(*Exchange))
 	}
-	w.open = len(w.exchangeList)
+	w.open = len(w.exchanges.list)
 	for _, d := range f.dialogs.all {
-		w.call(d.call)
+		w.calls.number(d.call)
 	}
 	for _, a := range f.agents.all {
-		w.stimulus(a.stimulus)
+		w.stimuli.number(a.stimulus)
 	}
 }
 

@@ -13,13 +13,10 @@ type stateWriter struct {
 	bytes []byte
 	texts map[string]uint64
 
-	exchanges    map[*Exchange]uint64
-	exchangeList []*Exchange
-	open         int // of them, the first
-	calls        map[*Call]uint64
-	callList     []*Call
-	stimuli      map[*Stimulus]uint64
-	stimulusList []*Stimulus
+	exchanges numbered[Exchange]
+	calls     numbered[Call]
+	stimuli   numbered[Stimulus]
+	open      int // of the exchanges, the first
 }
 
 func (w *stateWriter) number(n int64) { w.bytes = binary.AppendVarint(w.bytes, n) }
@@ -70,82 +67,63 @@ func (w *stateWriter) pairs(m map[string]string) {
 	}
 }
 
-// exchange numbers an exchange and what it points to.
-func (w *stateWriter) exchange(x *Exchange) uint64 {
+// numbered is a list in which everything stands once.
+type numbered[T any] struct {
+	numbers map[*T]uint64
+	list    []*T
+}
+
+// number returns the number of x, a new one where it has none; 0 for nil.
+func (n *numbered[T]) number(x *T) uint64 {
 	if x == nil {
 		return 0
 	}
-	n, ok := w.exchanges[x]
-	if !ok {
-		w.exchangeList = append(w.exchangeList, x)
-		n = uint64(len(w.exchangeList))
-		w.exchanges[x] = n
+	if n.numbers == nil {
+		n.numbers = map[*T]uint64{}
 	}
-	return n
-}
-
-func (w *stateWriter) call(c *Call) uint64 {
-	if c == nil {
-		return 0
+	if n.numbers[x] == 0 {
+		n.list = append(n.list, x)
+		n.numbers[x] = uint64(len(n.list))
 	}
-	n, ok := w.calls[c]
-	if !ok {
-		w.callList = append(w.callList, c)
-		n = uint64(len(w.callList))
-		w.calls[c] = n
-	}
-	return n
-}
-
-func (w *stateWriter) stimulus(s *Stimulus) uint64 {
-	if s == nil {
-		return 0
-	}
-	n, ok := w.stimuli[s]
-	if !ok {
-		w.stimulusList = append(w.stimulusList, s)
-		n = uint64(len(w.stimulusList))
-		w.stimuli[s] = n
-	}
-	return n
+	return n.numbers[x]
 }
 
 // objects writes the lists. What they point to among themselves is gathered
 // first.
 func (w *stateWriter) objects() {
-	for x, c := 0, 0; x < len(w.exchangeList) || c < len(w.callList); {
-		if x < len(w.exchangeList) {
-			w.call(w.exchangeList[x].call)
+	for x, c := 0, 0; x < len(w.exchanges.list) || c < len(w.calls.list); {
+		if x < len(w.exchanges.list) {
+			w.calls.number(w.exchanges.list[x].call)
 			x++
 			continue
 		}
-		for _, command := range w.callList[c].commands {
-			w.exchange(command)
+		for _, command := range w.calls.list[c].commands {
+			w.exchanges.number(command)
 		}
-		w.stimulus(w.callList[c].Stimulus)
+		w.stimuli.number(w.calls.list[c].Stimulus)
 		c++
 	}
-	w.size(len(w.exchangeList))
-	w.size(len(w.callList))
-	w.size(len(w.stimulusList))
+	w.size(len(w.exchanges.list))
+	w.size(len(w.calls.list))
+	w.size(len(w.stimuli.list))
 	w.size(w.open)
-	for _, s := range w.stimulusList {
+	for _, s := range w.stimuli.list {
 		w.numbers([]int64{s.Seq, int64(s.At)})
 		w.all(string(s.Kind), s.Agent, s.Number, s.Dialog, s.Type)
 		w.flag(s.Vars != nil)
 		w.pairs(s.Vars)
 	}
-	for _, c := range w.callList {
+	for _, c := range w.calls.list {
 		w.list(c.Dialogs)
-		w.index(w.stimulus(c.Stimulus))
+		w.index(w.stimuli.number(c.Stimulus))
 		w.size(len(c.commands))
 		for _, x := range c.commands {
-			w.index(w.exchange(x))
+			w.index(w.exchanges.number(x))
 		}
 		w.numbers([]int64{int64(c.touched), int64(c.ended)})
 		w.flag(c.hungUp)
 	}
-	for _, x := range w.exchangeList {
+	for _, x := range w.exchanges.list {
 		w.whole(x)
 	}
 }
@@ -158,7 +136,7 @@ func (w *stateWriter) whole(x *Exchange) {
 	w.numbers(x.Answers)
 	w.flag(x.spec != nil)
 	w.numbers(x.expected())
-	w.index(w.call(x.call))
+	w.index(w.calls.number(x.call))
 	w.size(len(x.born))
 	for _, k := range x.born {
 		w.key(k)
@@ -180,7 +158,7 @@ func (w *stateWriter) dialog(d *Dialog) {
 	w.pairs(d.States)
 	w.list(d.Linked)
 	w.list(d.Received)
-	w.index(w.call(d.call))
+	w.index(w.calls.number(d.call))
 	w.flag(d.leaving)
 }
 
@@ -188,7 +166,7 @@ func (w *stateWriter) agent(a *Agent) {
 	w.all(a.ID, a.Extension, a.State, a.last.state, a.last.reason, a.last.time, a.last.receiver)
 	w.numbers([]int64{int64(a.Since), a.Seq, int64(a.touched), a.command})
 	w.list(a.dialogs)
-	w.index(w.stimulus(a.stimulus))
+	w.index(w.stimuli.number(a.stimulus))
 	w.flag(a.direct)
 	w.flag(a.leaving)
 }
