@@ -320,34 +320,11 @@ func nearSecret(word string) string {
 	word = strings.ToLower(word)
 	letters := []rune(word[:min(len(word), 64)]) // longer ones are further off
 	for _, w := range [...]string{"login", "logon", "connect", "password"} {
-		if strings.Contains(word, w) || distance(letters, []rune(w)) <= 2 {
+		if strings.Contains(word, w) || max(len(letters)-len(w), len(w)-len(letters)) <= 2 && Distance(letters, []rune(w)) <= 2 {
 			return w
 		}
 	}
 	return ""
-}
-
-// distance is the number of letters to insert, delete or change.
-func distance(a, b []rune) int {
-	if len(a)-len(b) > 2 || len(b)-len(a) > 2 {
-		return 3
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost = 1 + min(diagonal, row[j], row[j-1])
-			}
-			diagonal, row[j] = row[j], cost
-		}
-	}
-	return row[len(b)]
 }
 
 // agentState masks the GC-to-GC event, with an id in front or without:

@@ -566,7 +566,7 @@ func nearestNames(name string, names []string) []string {
 	var near []candidate
 	slices.Sort(names)
 	for _, n := range slices.Compact(names) {
-		d := distance(folded, strings.ToLower(n))
+		d := decode.Distance([]byte(folded), []byte(strings.ToLower(n)))
 		switch {
 		case strings.HasPrefix(strings.ToLower(n), folded):
 			d = min(d, 1)

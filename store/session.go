@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"gctap/capture"
+	"gctap/decode"
 )
 
 // Origins of a session.
@@ -422,7 +423,7 @@ func nearest(ref string, sessions []Session) []string {
 	folded := strings.ToLower(ref)
 	for _, s := range sessions {
 		name := strings.ToLower(s.Name)
-		d := distance(folded, name)
+		d := decode.Distance([]byte(folded), []byte(name))
 		if strings.Contains(name, folded) {
 			d = 1
 		}
@@ -436,26 +437,4 @@ func nearest(ref string, sessions []Session) []string {
 		names = append(names, c.name)
 	}
 	return names
-}
-
-// distance is the number of letters to insert, remove or change to get from a
-// to b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -435,22 +435,7 @@ func away(a, b string) int {
 	if len(a) > 100 {
 		a = a[:100]
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost = 1 + min(diagonal, row[j], row[j-1])
-			}
-			diagonal, row[j] = row[j], cost
-		}
-	}
-	distance := 2 * row[len(b)]
+	distance := 2 * decode.Distance([]byte(a), []byte(b))
 	if len(a) > 2 && strings.Contains(b, a) || len(b) > 3 && strings.Contains(a, b) {
 		distance = min(distance, 3)
 	}
