@@ -16,7 +16,7 @@ var (
 	guarded = brokertest.Options{Users: map[string]string{"tap": "secret"}, Readable: []string{"topic://public.>", "queue://public"}}
 )
 
-// rows are what brokers.md says, one by one.
+// rows are what brokers were measured to do, one by one.
 var rows = []row{
 	{"version 1.2 is agreed on", plain, func(w *world) { w.agree("1.0,1.1,1.2", "0,0") }},
 	{"version 1.1 is agreed on", plain, func(w *world) { w.agree("1.1", "0,0") }},
