@@ -9,6 +9,7 @@ import (
 
 	"gctap/capture"
 	"gctap/decode"
+	"gctap/decode/flow"
 )
 
 // ErrHolds says that the whole recording does not fail.
@@ -38,7 +39,7 @@ type Shrunk struct {
 // Shrink finds a smallest slice of a recording whose replay still fails: it
 // takes out whole conversations first, then single commands and calls from
 // outside. A command that uses an id goes with the command or call that brought
-// the id about. The records are read for every try.
+// the id about, and every command of an agent with those that sign it in. The records are read for every try.
 //
 // When it ends early, by ctx, by the number of tries or by an error of Fails,
 // what it has found so far is returned beside the error; running out of tries
@@ -49,6 +50,7 @@ func Shrink(ctx context.Context, records iter.Seq2[capture.Record, error], opts 
 	if err != nil {
 		return s.best, err
 	}
+	s.needs = whole.signIns()
 	fails, err := s.fails(ctx, whole.units())
 	if err != nil || !fails {
 		return s.best, cmpErr(err, ErrHolds)
@@ -84,7 +86,30 @@ func (p *Plan) units() (all []unit) {
 	return all
 }
 
+// signIns returns, by seq of a command, the commands that signed its agent in
+// before it: those that carry a password, the last of each name.
+func (p *Plan) signIns() map[int64][]int64 {
+	needs, signed := map[int64][]int64{}, map[string]map[string]int64{}
+	for i := range p.Steps {
+		step := &p.Steps[i]
+		for name, seq := range signed[step.Agent] {
+			if name != step.Name {
+				needs[step.Record.Seq] = append(needs[step.Record.Seq], seq)
+			}
+		}
+		msg := flow.Decode(&step.Record, decode.Options{})
+		if _, ok := msg.Get("password"); ok && step.Agent != "" {
+			if signed[step.Agent] == nil {
+				signed[step.Agent] = map[string]int64{}
+			}
+			signed[step.Agent][step.Name] = step.Record.Seq
+		}
+	}
+	return needs
+}
+
 type shrinker struct {
+	needs   map[int64][]int64 // by command: those that signed its agent in
 	records iter.Seq2[capture.Record, error]
 	opts    ShrinkOptions
 	known   map[string]bool // by slice: whether it fails
@@ -183,7 +208,7 @@ func (s *shrinker) fails(ctx context.Context, units []unit) (bool, error) {
 }
 
 // slice plans some units, but for the commands that use an id which the others
-// do not bring about.
+// do not bring about, and those whose agent the others do not sign in.
 func (s *shrinker) slice(units []unit) (*Plan, error) {
 	keep := map[int64]bool{}
 	for _, u := range units {
@@ -198,7 +223,9 @@ func (s *shrinker) slice(units []unit) (*Plan, error) {
 		}
 		broken := 0
 		for i := range plan.Steps {
-			if step := &plan.Steps[i]; len(step.Outside) > 0 {
+			step := &plan.Steps[i]
+			signedOut := slices.ContainsFunc(s.needs[step.Record.Seq], func(seq int64) bool { return !keep[seq] })
+			if signedOut || len(step.Outside) > 0 {
 				delete(keep, step.Record.Seq)
 				broken++
 			}

@@ -40,8 +40,9 @@ func shrinkCommand(a *app) *cobra.Command {
 		Short: "Find the fewest commands of a session that still fail",
 		Long: `Play ever smaller slices of a session to a GC, and keep what still fails: whole
 conversations are taken out first, then single commands and calls from outside. A command
-that uses an id goes with what brought the id about. The result is a new session, and the
-command line that replays it.
+that uses an id goes with what brought the id about, and every command of an agent with
+those that sign it in. A slice that stops where the whole session did not counts for
+nothing. The result is a new session, and the command line that replays it.
 
 --fail-on says what failing is:
   EXPR              GC sends a message that this filter accepts
@@ -95,6 +96,8 @@ type shrinking struct {
 	conn   *link.Conn
 	fail   *failure
 	best   int // commands of the smallest slice so far
+
+	stopped *[]replay.Stopped // conversations that the whole session could not play to the end; nil before
 }
 
 func shrinkSession(ctx context.Context, a *app, ref string, f *shrinkFlags, set *pflag.FlagSet) error {
@@ -259,6 +262,11 @@ func (s *shrinking) try(ctx context.Context, plan *replay.Plan) (bool, error) {
 	}
 	if err := s.tidy(ctx, plan, result); err != nil {
 		return false, err
+	}
+	if s.stopped == nil {
+		s.stopped = &result.Stopped
+	} else if len(result.Stopped) > len(*s.stopped) {
+		return false, nil // it could not be played: that tells nothing of the fault
 	}
 	return s.judge(ctx, plan, records)
 }
