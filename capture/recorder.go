@@ -79,6 +79,7 @@ type Recorder struct {
 	lost     window // message-ids that were dropped
 	failed   bool   // the sink has; nothing is kept any more
 	unstored int64  // messages that were received and are lost with the sink
+	untold   int64  // messages that were dropped, and the sink has no gap row of it yet
 	batchSeq int64
 	mono     time.Duration // of the youngest record
 }
@@ -340,6 +341,7 @@ func (r *Recorder) fetch() {
 		r.count(&Record{To: dest}, func(c *Counts, s *Status) { c.Lost += n; s.Lost += n })
 		lost += n
 	}
+	r.untold += lost
 	gap := Gap{From: c.oldest, To: time.Now(), Reason: GapOverflow, Lost: &lost}
 	r.push(Delivery{Record: gap.Record()})
 }
@@ -355,6 +357,9 @@ func (r *Recorder) committed(b Batch) {
 		switch b.Records[i].Direction {
 		case GapRow:
 			r.totals.Gaps++
+			if gap, ok := b.Records[i].Gap(); ok && gap.Reason == GapOverflow && gap.Lost != nil {
+				r.untold -= *gap.Lost
+			}
 			continue
 		case Note:
 			continue
@@ -380,7 +385,8 @@ func (e *Shortfall) Error() string { return e.Err.Error() }
 func (e *Shortfall) Unwrap() error { return e.Err }
 
 // fail brings the ledger up to date when the sink has failed: what it did not
-// keep of the batch, and all that waits, is lost.
+// keep of the batch, and all that waits, is lost, and so are the gap rows of what
+// was dropped before.
 func (r *Recorder) fail(b Batch, err error) {
 	kept := 0
 	if short, ok := errors.AsType[*Shortfall](err); ok {
@@ -389,7 +395,8 @@ func (r *Recorder) fail(b Batch, err error) {
 	r.committed(Batch{Records: b.Records[:kept]})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.failed = true
+	r.failed, r.dropped = true, nil
+	r.unstored += r.untold
 	for i := range b.Records[kept:] {
 		if rec := &b.Records[kept+i]; rec.Direction != GapRow {
 			r.count(rec, func(c *Counts, _ *Status) { c.Stored-- })
@@ -476,6 +483,7 @@ func (r *Recorder) drop(rec *Record) {
 	r.dropped.To = rec.CapturedAt
 	if rec.isMessage() {
 		*r.dropped.Lost++
+		r.untold++
 	}
 	if rec.MessageID != "" {
 		r.lost.add(rec.MessageID)
@@ -486,9 +494,10 @@ func (r *Recorder) drop(rec *Record) {
 // is kept. A gap row that is on its way already says one too many.
 func (r *Recorder) found(rec *Record) {
 	r.count(rec, func(c *Counts, s *Status) { c.Lost--; c.Doubled++; s.Lost--; s.Doubled++ })
-	if r.dropped == nil {
+	if r.dropped == nil || *r.dropped.Lost == 0 {
 		return
 	}
+	r.untold--
 	if *r.dropped.Lost--; *r.dropped.Lost == 0 {
 		r.dropped = nil
 	}

@@ -352,6 +352,49 @@ func TestLedgerAddsUpWhenTheSinkFails(t *testing.T) {
 	}
 }
 
+// TestSinkFailsAfterDrops: the gap rows of what was dropped are lost with the
+// sink, so that what is said at the end counts it too; of the rows that the sink
+// took, nothing is counted again.
+func TestSinkFailsAfterDrops(t *testing.T) {
+	sink := &memorySink{}
+	r := NewRecorder(RecorderConfig{Sink: sink, Memory: 10 * 600})
+	offer := func(from, to int) {
+		for i := from; i < to; i++ {
+			r.Offer(message(fmt.Sprint(i), "topic://a"))
+		}
+	}
+	write := func() error {
+		b, _, _ := r.take()
+		if err := sink.Write(t.Context(), b); err != nil {
+			r.fail(b, err)
+			return err
+		}
+		r.committed(b)
+		return nil
+	}
+	for _, from := range []int{0, 100} { // the second time with the gap row of the first
+		offer(from, from+100)
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	offer(200, 300)
+	sink.fail = errors.New("full")
+	if write() == nil {
+		t.Fatal("the sink did not fail")
+	}
+	told := int64(0)
+	for i := range sink.records {
+		if gap, ok := sink.records[i].Gap(); ok {
+			told += *gap.Lost
+		}
+	}
+	lost, ledger := r.Unstored()
+	if c := ledger[0]; told == 0 || c.Lost != told+lost || c.Received != 300 || c.Stored+c.Lost != 300 {
+		t.Errorf("gap rows say %d, %d at the end, ledger %+v", told, lost, c)
+	}
+}
+
 // TestRecorderKeepsNotesAndGapRows: rows that a source makes are kept as they
 // are, in their place, and the ledger counts messages only.
 func TestRecorderKeepsNotesAndGapRows(t *testing.T) {

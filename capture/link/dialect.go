@@ -55,7 +55,7 @@ type dialect struct {
 // trace for each: the selector keeps them from being tried.
 var activeMQ = &dialect{
 	name:             "ActiveMQ",
-	destination:      slashed,
+	destination:      single,
 	key:              []string{frame.MessageId},
 	producer:         true,
 	clock:            time.Millisecond,
@@ -121,6 +121,16 @@ func slashed(kind, name string) (string, error) {
 		return "/remote-" + kind + "/" + name, nil
 	}
 	return "", fmt.Errorf("destination %s://%s: write queue://NAME or topic://NAME", kind, name)
+}
+
+// single is slashed for a broker that takes a comma in a name for the end of one
+// destination and the beginning of the next: with it a tap would read a queue
+// that is GC's.
+func single(kind, name string) (string, error) {
+	if strings.Contains(name, ",") {
+		return "", fmt.Errorf("destination %q: the broker takes a comma for several destinations; name one", kind+"://"+name)
+	}
+	return slashed(kind, name)
 }
 
 // hashed is slashed for a broker whose wildcard for the rest is #.

@@ -98,6 +98,16 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// TestOneDestinationIsAskedFor: ActiveMQ reads Connector2 itself where a
+// subscription names Consumer.tap.VirtualTopic.Mirror.Connector1,Connector2.
+func TestOneDestinationIsAskedFor(t *testing.T) {
+	for _, ours := range []string{"queue://Consumer.tap.VirtualTopic.Mirror.Connector1,Connector2", "topic://desk,/queue/Connector1"} {
+		if wire, err := dialectOf("ActiveMQ/5.17.2").wire(ours); err == nil {
+			t.Errorf("%s is written %s", ours, wire)
+		}
+	}
+}
+
 func TestWildcardsAsTheBrokerWritesThem(t *testing.T) {
 	for _, c := range []struct{ server, ours, wire string }{
 		{"ActiveMQ/5.17.2", "topic://>", "/topic/>"},

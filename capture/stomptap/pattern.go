@@ -13,11 +13,22 @@ type pattern []string
 // isPattern reports whether a topic's name holds wildcards.
 func isPattern(topic string) bool { return strings.ContainsAny(topic, "*>") }
 
+// CheckQueue returns why a command queue cannot be asked for, nil where it can.
+func CheckQueue(queue string) error {
+	if queue == "" || strings.ContainsAny(queue, "*>,") {
+		return fmt.Errorf("%q: give the name of one queue, without wildcards and commas", queue)
+	}
+	return nil
+}
+
 // CheckTopic returns why a topic cannot be asked for, nil where it can. A name
 // may hold wildcards.
 func CheckTopic(topic string) error {
 	if topic == "" {
 		return fmt.Errorf("it is empty: give the name of a topic")
+	}
+	if strings.Contains(topic, ",") {
+		return fmt.Errorf("%q is several: give one topic at a time", topic)
 	}
 	parts := strings.Split(topic, ".")
 	for i, part := range parts {

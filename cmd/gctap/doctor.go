@@ -37,6 +37,9 @@ only or nothing, 2 not reached.`,
 		Example: "  gctap doctor stomp://broker:61613 --wait 30s",
 		Args:    oneBroker,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkQueues(f.queues...); err != nil {
+				return err
+			}
 			config, err := f.broker.config(args[0])
 			if err != nil {
 				return err
@@ -120,7 +123,7 @@ func (d *diagnosis) print(w io.Writer) error {
 	if server == "" {
 		server = "a server that does not give its name"
 	}
-	fmt.Fprintf(b, "%s: %s, STOMP %s, listened %s\n\n", d.Broker, server, d.Stomp, d.Waited.Round(time.Second))
+	fmt.Fprintf(b, "%s: %s, STOMP %s, listened %s\n\n", d.Broker, printable(server), d.Stomp, d.Waited.Round(time.Second))
 	for _, f := range d.Modes {
 		fmt.Fprintf(b, "%-10s %-28s misses %s\n", f.Mode, d.evidence(f), f.Misses)
 		if f.Words != "" {

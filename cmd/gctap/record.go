@@ -132,10 +132,8 @@ func (f *recordFlags) check() error {
 			return usagef("--topic: %v", err)
 		}
 	}
-	for _, queue := range f.queues {
-		if strings.ContainsAny(queue, "*>") || queue == "" {
-			return usagef("--queue %q: give the name of one queue, without wildcards", queue)
-		}
+	if err := checkQueues(f.queues...); err != nil {
+		return err
 	}
 	if err := f.checkRing(); err != nil {
 		return err
@@ -174,11 +172,21 @@ func (f *recordFlags) checkRing() error {
 	return nil
 }
 
+// checkQueues refuses what is not the name of one queue.
+func checkQueues(queues ...string) error {
+	for _, queue := range queues {
+		if err := stomptap.CheckQueue(queue); err != nil {
+			return usagef("--queue %w; --queue may be given several times where a command takes several", err)
+		}
+	}
+	return nil
+}
+
 // checkConsumer refuses names with which the broker's queue would not be the
 // tap's own.
 func checkConsumer(name string) error {
-	if strings.ContainsAny(name, ".*> ") || name == "" {
-		return usagef("--consumer %q: give a name without dots, blanks and wildcards; the broker's queue is named by it", name)
+	if strings.ContainsAny(name, ".*>, ") || name == "" {
+		return usagef("--consumer %q: give a name without dots, blanks, commas and wildcards; the broker's queue is named by it", name)
 	}
 	return nil
 }

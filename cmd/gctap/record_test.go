@@ -320,6 +320,10 @@ func TestRecordRefuses(t *testing.T) {
 		{"wrong password", "a.db", []string{"record", withUser}, "password"},
 		{"broken store", broken, []string{"record", secured.URL()}, "broken.db"},
 		{"unknown mode", "a.db", []string{"record", secured.URL(), "--mode", "steal"}, "--mode steal"},
+		{"two queues in one", "a.db", []string{"record", secured.URL(), "--mode", "durable", "--queue", "Connector1,Connector2"}, "name of one queue"},
+		{"two queues released", "a.db", []string{"release", secured.URL(), "--queue", "Connector1,Connector2"}, "name of one queue"},
+		{"two queues examined", "a.db", []string{"doctor", secured.URL(), "--queue", "Connector1,Connector2"}, "name of one queue"},
+		{"two topics in one", "a.db", []string{"record", secured.URL(), "--topic", "desk,/queue/Connector1"}, "one topic at a time"},
 		{"stealing", "a.db", []string{"record", secured.URL(), "--mode", "consume"}, "--i-know-this-steals-commands"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -29,6 +29,9 @@ cannot delete the empty queue; the command says what the administrator deletes.`
 			if err := checkConsumer(consumer); err != nil {
 				return err
 			}
+			if err := checkQueues(queue); err != nil {
+				return err
+			}
 			config, err := broker.config(args[0])
 			if err != nil {
 				return err
