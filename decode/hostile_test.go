@@ -128,7 +128,9 @@ func repeat(front, again, back string, n int) []byte {
 // TestHostileShapes: the time for a byte does not grow with the body. What
 // counts is the processor's time, and of it the best of a few runs, each from a
 // swept heap: neither the machine's other work nor a collection in between is to
-// be taken for the decoder's.
+// be taken for the decoder's. The bodies grow 256 times, and what is not linear
+// with them; the log shows that a byte takes at most twice as long on a machine
+// with nothing else to do, and four times leaves room for caches in use by others.
 func TestHostileShapes(t *testing.T) {
 	most := 16 << 20
 	if testing.Short() || raceDetector {
@@ -143,10 +145,10 @@ func TestHostileShapes(t *testing.T) {
 			}
 			t.Logf("%.1f ns a byte", times)
 			for i, perByte := range times {
-				for again := 0; perByte > 2*slices.Max(times[:3]) && again < 5; again++ {
+				for again := 0; perByte > 4*slices.Max(times[:3]) && again < 5; again++ {
 					perByte = min(perByte, fastest(s.body(64<<10<<i)))
 				}
-				if perByte > 2*slices.Max(times[:3]) {
+				if perByte > 4*slices.Max(times[:3]) {
 					t.Errorf("%d KiB take %.1f ns a byte, 64 KiB %.1f", 64<<i, perByte, times[0])
 				}
 			}
