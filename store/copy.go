@@ -17,8 +17,13 @@ import (
 	"gctap/capture"
 )
 
-// copyBatch is how many records are copied at once.
-const copyBatch = 1000
+// copyBatch is how many records are copied at once. Of a small slice it is
+// fewer: the proofs of a batch come before its records, and a file that is cut
+// off is to hold some of either.
+const (
+	copyBatch  = 1000
+	smallBatch = 25
+)
 
 // Copied says what a copy holds.
 type Copied struct {
@@ -33,17 +38,29 @@ type Copied struct {
 // which each record carries its path to a signed block of the original. Gap
 // rows belong to every slice.
 func (s *Store) ExportFile(ctx context.Context, session int64, path string, filter *Filter) (Copied, error) {
-	return s.exportTo(ctx, path, func(dst *Store) (Copied, error) { return s.CopyTo(ctx, session, dst, filter) })
+	return s.exportTo(ctx, session, path, func(dst *Store) (Copied, error) { return s.CopyTo(ctx, session, dst, filter) })
 }
+
+// Each table has a page at the beginning of a file, before all records. In the
+// file of a session of fewer records than smallSession pages are small, so that
+// these are not the half of it.
+const (
+	smallSession = 10_000
+	smallPage    = 1024
+)
 
 // exportTo makes the file beside its place first, so that what stands at path
 // is always whole.
-func (s *Store) exportTo(ctx context.Context, path string, fill func(dst *Store) (Copied, error)) (copied Copied, err error) {
+func (s *Store) exportTo(ctx context.Context, session int64, path string, fill func(dst *Store) (Copied, error)) (copied Copied, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return copied, fmt.Errorf("export: %w", err)
 	}
 	if exists(path) {
 		return copied, fmt.Errorf("export %s: is there already: name another file", path)
+	}
+	one, err := s.Session(ctx, session)
+	if err != nil {
+		return copied, err
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(path), ".gctap-export-*")
 	if err != nil {
@@ -51,6 +68,11 @@ func (s *Store) exportTo(ctx context.Context, path string, fill func(dst *Store)
 	}
 	defer os.RemoveAll(dir)
 	made := filepath.Join(dir, "session.db")
+	if one.rows() < smallSession {
+		if err := makeEmpty(ctx, made, len(migrationFiles()), smallPage); err != nil {
+			return copied, explain(path, err)
+		}
+	}
 	dst, err := Open(ctx, made, Record)
 	if err != nil {
 		return copied, err
@@ -162,7 +184,7 @@ func (w *Writer) copyRows(ctx context.Context, rows iter.Seq2[Row, error]) (n in
 			return n, err
 		}
 		batch, size = append(batch, row.Record), size+len(row.Body)
-		if len(batch) >= copyBatch || size >= pageBytes {
+		if len(batch) >= w.batch || size >= pageBytes {
 			if err := flush(); err != nil {
 				return n, err
 			}
@@ -306,7 +328,7 @@ func (s *Session) Derived() *Derived {
 
 // sourceOf says where a chain made from a session comes from.
 func (s *Store) sourceOf(ctx context.Context, one Session, how string) (Derived, error) {
-	d := Derived{How: how, Chain: hex.EncodeToString(one.chain), Records: one.Messages() + one.Gaps + one.Notes, Of: one.Derived()}
+	d := Derived{How: how, Chain: hex.EncodeToString(one.chain), Records: one.rows(), Of: one.Derived()}
 	if one.chain == nil {
 		return d, nil
 	}
@@ -346,6 +368,7 @@ func (s *Store) copySlice(ctx context.Context, one Session, dst *Store, filter *
 	if err != nil {
 		return Copied{}, err
 	}
+	w.batch = int(min(max(one.rows()/20, smallBatch), copyBatch))
 	p := &prover{source: s, session: one, into: w}
 	n, err := w.copyRows(ctx, p.watch(ctx, s.Filtered(ctx, one.ID, wanted, 1)))
 	if err == nil {
@@ -401,7 +424,7 @@ func (p *prover) prove(ctx context.Context, seq int64) error {
 		return nil
 	}
 	p.proofs = append(p.proofs, []any{key(p.into.session.ID, seq), p.block.Number, leaf, p.size, p.tree.path(leaf)})
-	if len(p.proofs) >= copyBatch {
+	if len(p.proofs) >= p.into.batch {
 		return p.flush(ctx)
 	}
 	return nil

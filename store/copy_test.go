@@ -248,7 +248,7 @@ func TestSalvage(t *testing.T) {
 		t.Error("nothing was salvaged")
 	}
 	s := newStore(t)
-	for name, text := range map[string]string{"schema cut": string(file[:30_000]), "empty": "", "short": "SQLite", "other": strings.Repeat("x", 5000)} {
+	for name, text := range map[string]string{"sessions cut": string(file[:5000]), "empty": "", "short": "SQLite", "other": strings.Repeat("x", 5000)} {
 		path := filepath.Join(t.TempDir(), name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -78,8 +79,10 @@ func (d *dictionary) rolledBack() {
 // A nameCache gives numbers their texts back. A number is never given out
 // twice, so what is cached stays true.
 type nameCache struct {
-	mu    sync.Mutex
-	texts map[int64]string
+	mu     sync.Mutex
+	texts  map[int64]string
+	spared bool           // what is not there is named by its number
+	lost   map[int64]bool // where spared: the numbers of what is not there
 }
 
 func newNameCache() *nameCache { return &nameCache{texts: map[int64]string{0: ""}} }
@@ -91,7 +94,12 @@ func (c *nameCache) resolve(ctx context.Context, db *sql.DB, numbers []int64, te
 	for i, n := range numbers {
 		text, ok := c.texts[n]
 		if !ok {
-			if err := db.QueryRowContext(ctx, `SELECT value FROM names WHERE id = ?`, n).Scan(&text); err != nil {
+			err := db.QueryRowContext(ctx, `SELECT value FROM names WHERE id = ?`, n).Scan(&text)
+			if errors.Is(err, sql.ErrNoRows) && c.spared {
+				text, err = fmt.Sprintf("(lost name %d)", n), nil
+				c.lost[n] = true
+			}
+			if err != nil {
 				return err
 			}
 			if len(c.texts) >= cacheLimit {

@@ -101,7 +101,7 @@ func (p *pruner) begin(ctx context.Context, one Session) error {
 	if signed != nil || one.EndedAt == nil || p.options.Before.IsZero() || !one.EndedAt.Before(p.options.Before) {
 		return nil
 	}
-	p.gone(one, 0, one.Messages()+one.Gaps+one.Notes).Whole = true
+	p.gone(one, 0, one.rows()).Whole = true
 	if p.options.DryRun {
 		return nil
 	}

@@ -90,7 +90,7 @@ func hiddenFilter(filter string) string {
 
 // ExportPseudonymised is Pseudonymised into a new file.
 func (s *Store) ExportPseudonymised(ctx context.Context, session int64, path string, filter *Filter, p *Pseudonymiser) (c Copied, report *PseudonymReport, err error) {
-	c, err = s.exportTo(ctx, path, func(dst *Store) (Copied, error) {
+	c, err = s.exportTo(ctx, session, path, func(dst *Store) (Copied, error) {
 		copied, r, err := s.Pseudonymised(ctx, session, dst, filter, p)
 		report = r
 		return copied, err

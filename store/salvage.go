@@ -27,7 +27,8 @@ func (s *Store) Salvage(ctx context.Context, path string) ([]Copied, error) {
 	}
 	defer os.RemoveAll(dir)
 	mended := filepath.Join(dir, "damaged.db")
-	if err := mendedCopy(path, mended); err != nil {
+	cut, err := mendedCopy(ctx, path, mended)
+	if err != nil {
 		return nil, fmt.Errorf("salvage %s: %w", path, cause(err))
 	}
 	from, err := openDamaged(ctx, mended)
@@ -39,18 +40,50 @@ func (s *Store) Salvage(ctx context.Context, path string) ([]Copied, error) {
 	}
 	defer from.Close()
 	sessions, err := from.readSessions(ctx, "1 ORDER BY id")
-	if err != nil && len(sessions) == 0 {
+	if err != nil && len(sessions) == 0 && !cut {
 		return nil, fmt.Errorf("salvage %s: its list of sessions cannot be read: %w", path, err)
+	}
+	if cut {
+		from.names.spared = true
+		sessions = append(sessions, from.unlisted(ctx, sessions)...)
+	}
+	if len(sessions) == 0 && cut {
+		return nil, fmt.Errorf("salvage %s: is cut off before its first session: nothing can be taken from it", path)
 	}
 	var list []Copied
 	for _, one := range sessions {
-		c, err := s.salvage(ctx, from, one)
+		c, err := s.salvage(ctx, from, one, cut)
 		if err != nil {
 			return list, err
 		}
 		list = append(list, c)
 	}
 	return list, nil
+}
+
+// unlisted makes up sessions for the records of a damaged store whose own are
+// not among those listed.
+func (s *Store) unlisted(ctx context.Context, listed []Session) []Session {
+	known := map[int64]bool{}
+	for _, one := range listed {
+		known[one.ID] = true
+	}
+	var made []Session
+	for after := int64(0); ; {
+		var id, captured int64
+		err := s.db.QueryRowContext(ctx, `SELECT id, captured_at FROM records WHERE id > ? ORDER BY id LIMIT 1`, after).Scan(&id, &captured)
+		if err != nil { // there is none, or none that can be read
+			return made
+		}
+		session := id >> seqBits
+		if after = key(session, maxSeq); known[session] {
+			continue
+		}
+		made = append(made, Session{ID: session, LastSeq: maxSeq, seenAt: fromNano(captured), SessionInfo: SessionInfo{
+			Name: fmt.Sprintf("salvaged-%d", session), Origin: OriginImport, StartedAt: fromNano(captured),
+			Note: "what the damaged store said of this session is lost: its name, its times and its end are made up",
+		}})
+	}
 }
 
 // openDamaged opens a mended copy for reading, without asking more of it than
@@ -73,63 +106,89 @@ func openDamaged(ctx context.Context, path string) (*Store, error) {
 
 // Places in the head of a SQLite file (https://www.sqlite.org/fileformat.html).
 const (
-	headPageSize   = 16 // 2 bytes, 1 stands for 65,536
-	headWrite      = 18 // 1: rollback journal, 2: log
-	headRead       = 19
-	headChanges    = 24
-	headPages      = 28
-	headFreeTrunk  = 32
-	headFreePages  = 36
-	headValidFor   = 92
-	headLength     = 100
-	smallestPage   = 512
-	headMagic      = "SQLite format 3\x00"
-	journalIsPlain = 1
+	headPageSize    = 16 // 2 bytes, 1 stands for 65,536
+	headWrite       = 18 // 1: rollback journal, 2: log
+	headRead        = 19
+	headChanges     = 24
+	headPages       = 28
+	headFreeTrunk   = 32
+	headFreePages   = 36
+	headReserved    = 20 // bytes of each page
+	headLargestRoot = 52
+	headUserVersion = 60
+	headVacuum      = 64
+	headValidFor    = 92
+	headLength      = 100
+	smallestPage    = 512
+	headMagic       = "SQLite format 3\x00"
+	journalIsPlain  = 1
 )
 
 // mendedCopy copies a file and makes its length agree with its head: SQLite
 // reads nothing of a file that is shorter than its head says, or that lacks the
 // first page of a table. Pages that were cut off, and one that was cut in two,
 // are empty ones in the copy, which no table can be read from.
-func mendedCopy(from, to string) error {
+func mendedCopy(ctx context.Context, from, to string) (cut bool, err error) {
 	size, err := copyFile(from, to)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if info, err := os.Stat(from + "-wal"); err == nil && info.Size() > 0 { // the log knows the length by itself
 		_, err := copyFile(from+"-wal", to+"-wal")
-		return err
+		return false, err
 	}
-	f, err := os.OpenFile(to, os.O_RDWR, 0o600)
+	whole, cut, err := mendLength(to, size)
+	if !cut || err != nil {
+		return cut, err
+	}
+	if err = mendSchema(ctx, to, whole); err == nil {
+		err = mendTrees(ctx, to, whole)
+	}
+	if e, ok := errors.AsType[sqlite3.Error](err); ok && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB) {
+		err = nil // whoever opens it finds that too
+	}
+	return true, err
+}
+
+// mendLength makes a file of a size as long as its head says, and returns how
+// many of its pages are whole and whether any were cut off.
+func mendLength(path string, size int64) (whole int64, cut bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
 	head := make([]byte, headLength)
 	if _, err = f.ReadAt(head, 0); err == nil {
-		var whole, all int64
+		var all int64
 		if whole, all, err = mendHead(head, size); err == nil {
+			cut = all > whole
 			_, err = f.WriteAt(head, 0)
-			err = errors.Join(err, f.Truncate(whole), f.Truncate(all))
+			page := pageSize(head)
+			err = errors.Join(err, f.Truncate(whole*page), f.Truncate(all*page))
 		}
 	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("is shorter than the head of a store: nothing can be taken from it")
 	}
-	return errors.Join(err, f.Close())
+	return whole, cut, errors.Join(err, f.Close())
+}
+
+func pageSize(head []byte) int64 {
+	if size := int64(binary.BigEndian.Uint16(head[headPageSize:])); size != 1 {
+		return size
+	}
+	return 65536
 }
 
 // emptyPages is how many pages a copy may have more than its file: a stranger's
 // head may say what it wants. They take no room on the disk.
 const emptyPages = 1 << 20
 
-// mendHead changes the head for a file of a size, and returns the length of its
-// whole pages and that which it is to have.
+// mendHead changes the head for a file of a size, and returns how many pages of
+// it are whole and how many it is to have.
 func mendHead(head []byte, size int64) (whole, all int64, err error) {
-	page := int64(binary.BigEndian.Uint16(head[headPageSize:]))
-	if page == 1 {
-		page = 65536
-	}
-	if string(head[:len(headMagic)]) != headMagic || page < smallestPage || page&(page-1) != 0 {
+	page := pageSize(head)
+	if string(head[:len(headMagic)]) != headMagic || page < smallestPage || page&(page-1) != 0 || size < page {
 		return 0, 0, errors.New("does not begin like a store: nothing can be taken from it")
 	}
 	whole = size / page
@@ -138,7 +197,7 @@ func mendHead(head []byte, size int64) (whole, all int64, err error) {
 	binary.BigEndian.PutUint32(head[headPages:], uint32(all))
 	copy(head[headValidFor:headValidFor+4], head[headChanges:headChanges+4])
 	clear(head[headFreeTrunk : headFreePages+4]) // the list of free pages may lead out of the file
-	return whole * page, all * page, nil
+	return whole, all, nil
 }
 
 func copyFile(from, to string) (int64, error) {
@@ -156,7 +215,7 @@ func copyFile(from, to string) (int64, error) {
 }
 
 // salvage copies one session up to the first record that cannot be read.
-func (s *Store) salvage(ctx context.Context, from *Store, one Session) (Copied, error) {
+func (s *Store) salvage(ctx context.Context, from *Store, one Session, torn bool) (Copied, error) {
 	d, err := from.sourceOf(ctx, one, "salvage")
 	if err != nil { // its checkpoints are on the part that is gone
 		d = Derived{How: "salvage", Records: one.LastSeq}
@@ -165,11 +224,12 @@ func (s *Store) salvage(ctx context.Context, from *Store, one Session) (Copied, 
 	if err != nil {
 		return Copied{}, err
 	}
-	r := &soundRows{store: from, session: one, end: one.StartedAt}
+	from.names.lost = map[int64]bool{}
+	r := &soundRows{store: from, session: one, torn: torn, end: one.StartedAt}
 	n, err := w.copyRows(ctx, r.rows(ctx))
 	if err == nil && r.cut {
 		gap := capture.Gap{From: r.end, To: later(one.seenAt, r.end), Reason: capture.GapCrash}
-		if lost := one.LastSeq - r.last; lost > 0 {
+		if lost := r.lost(); lost > 0 {
 			gap.Lost = &lost
 		}
 		err = w.Write(ctx, capture.Batch{Records: []capture.Record{gap.Record()}})
@@ -179,7 +239,11 @@ func (s *Store) salvage(ctx context.Context, from *Store, one Session) (Copied, 
 	}
 	c, err := w.copied(ctx, n, err)
 	if err == nil {
-		err = s.imported(ctx, &c, one.Name, "salvaged from a damaged store")
+		what := "salvaged from a damaged store"
+		if n := len(from.names.lost); n > 0 {
+			what += fmt.Sprintf("; %d names of destinations, connections and the like are lost", n)
+		}
+		err = s.imported(ctx, &c, one.Name, what)
 	}
 	return c, err
 }
@@ -196,8 +260,23 @@ type soundRows struct {
 	store   *Store
 	session Session
 	last    int64 // seq of the last row that could be read
+	taken   int64 // rows
+	torn    bool  // the file has lost pages
 	end     time.Time
 	cut     bool // there was more
+}
+
+// gapless reports whether the session's rows have all numbers up to the last,
+// as those of all but a slice have. Then a number that is missing is a row that
+// is.
+func (r *soundRows) gapless() bool { return r.session.rows() == r.session.LastSeq }
+
+// lost is how many rows could not be read.
+func (r *soundRows) lost() int64 {
+	if r.gapless() {
+		return r.session.LastSeq - r.last
+	}
+	return r.session.rows() - r.taken
 }
 
 func (r *soundRows) rows(ctx context.Context) iter.Seq2[Row, error] {
@@ -213,14 +292,17 @@ func (r *soundRows) rows(ctx context.Context) iter.Seq2[Row, error] {
 				continue
 			}
 			if err != nil || len(page) == 0 {
-				r.cut = err != nil || r.last < r.session.LastSeq
+				r.cut = err != nil || r.last < r.session.LastSeq || r.torn && r.lost() > 0
 				return
 			}
 			for _, row := range page {
+				if r.cut = r.last > 0 && row.Seq != r.last+1 && r.gapless(); r.cut {
+					return
+				}
 				if !yield(row, nil) {
 					return
 				}
-				r.last, r.end = row.Seq, row.CapturedAt
+				r.last, r.end, r.taken = row.Seq, row.CapturedAt, r.taken+1
 			}
 		}
 	}

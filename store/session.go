@@ -73,6 +73,9 @@ type Session struct {
 // Messages is the number of records that stand for a message.
 func (s *Session) Messages() int64 { return s.Commands + s.Events + s.Peers }
 
+// rows is the number of records of any kind that were stored.
+func (s *Session) rows() int64 { return s.Messages() + s.Gaps + s.Notes }
+
 // Plus returns counts that are the sums of both sessions', and nothing else.
 func (s *Session) Plus(other Session) Session {
 	return Session{

@@ -92,7 +92,7 @@ func (s *Store) Verify(ctx context.Context, session int64, trusted []ed25519.Pub
 	}
 	v := &verifier{store: s, session: one, trusted: trusted}
 	if one.chain == nil {
-		v.Unsealed = one.Messages() + one.Gaps + one.Notes
+		v.Unsealed = one.rows()
 		return v.Verdict, nil
 	}
 	v.Chained = true

@@ -42,6 +42,12 @@ func evidenceFile(t testing.TB, n int64, sealed bool) []byte {
 		}
 	}
 	w.Close()
+	return closedFile(t, s)
+}
+
+// closedFile closes a store and returns what its file holds.
+func closedFile(t testing.TB, s *Store) []byte {
+	t.Helper()
 	path := s.Path()
 	var busy, log, done int
 	if err := s.db.QueryRow("PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &done); err != nil || busy != 0 {

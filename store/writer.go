@@ -25,6 +25,7 @@ type Writer struct {
 	insert  statements
 	chain   chain
 	ended   bool
+	batch   int // records that are copied at once
 }
 
 type statements struct{ record, message, ledger, session *sql.Stmt }
@@ -223,7 +224,7 @@ func (s *Store) writer(ctx context.Context, id int64, held *lock) (*Writer, erro
 }
 
 func (s *Store) writerOf(ctx context.Context, id int64, held *lock, copied bool) (*Writer, error) {
-	w := &Writer{store: s, lock: held, index: newIndexer(), turn: make(chan struct{}, 1), chain: chain{copied: copied}}
+	w := &Writer{store: s, lock: held, index: newIndexer(), turn: make(chan struct{}, 1), chain: chain{copied: copied}, batch: copyBatch}
 	w.turn <- struct{}{}
 	found, err := s.readSessions(ctx, "id = ?", id)
 	if err == nil && len(found) == 0 {
