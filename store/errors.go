@@ -26,7 +26,7 @@ func explain(path string, err error) error {
 	case sqlite3.ErrNotADB:
 		return fmt.Errorf("store %s: is not a gctap store: name another file with --db", path)
 	case sqlite3.ErrCorrupt:
-		return fmt.Errorf("store %s: is damaged (%v): work on a copy, and keep the original as it is", path, e)
+		return fmt.Errorf("store %s: is damaged (%v): gctap import --salvage takes what is good of it, and leaves the file as it is", path, e)
 	case sqlite3.ErrFull:
 		return fmt.Errorf("store %s: %w: make room on that disk or name a file elsewhere with --db; all that was stored before is safe", path, ErrFull)
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
