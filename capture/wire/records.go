@@ -2,6 +2,7 @@ package wire
 
 import (
 	"hash/maphash"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -170,32 +171,45 @@ func (c *Conn) guess(rec *capture.Record) capture.Direction {
 
 // seen remembers which messages were met, the last size of them at least.
 // Eight bytes stand for one: among 400,000 ids the chance that any two share
-// theirs is below one in 200 million.
+// theirs is below one in 200 million. It takes its memory with the first
+// message and never more, however many come.
 type seen struct {
 	size       int
 	seed       maphash.Seed
-	old, young map[uint64]struct{}
+	old, young []uint64 // hash tables; 0: free
+	n          int      // of young
 }
 
-func newSeen(size int) seen {
-	return seen{size: size, seed: maphash.MakeSeed(), old: map[uint64]struct{}{}, young: map[uint64]struct{}{}}
-}
+func newSeen(size int) seen { return seen{size: size, seed: maphash.MakeSeed()} }
 
 // add reports whether id is new.
 func (s *seen) add(id string) bool {
-	key := maphash.String(s.seed, id)
-	if _, ok := s.young[key]; ok {
+	if s.young == nil {
+		slots := 1 << bits.Len(uint(s.size+s.size/4)) // at most four of five are taken
+		s.old, s.young = make([]uint64, slots), make([]uint64, slots)
+	}
+	key := max(1, maphash.String(s.seed, id))
+	at := place64(s.young, key)
+	if s.young[at] == key || s.old[place64(s.old, key)] == key {
 		return false
 	}
-	if _, ok := s.old[key]; ok {
-		return false
-	}
-	if len(s.young) >= s.size {
-		s.old, s.young = s.young, s.old
+	if s.n >= s.size {
+		s.old, s.young, s.n = s.young, s.old, 0
 		clear(s.young)
+		at = place64(s.young, key)
 	}
-	s.young[key] = struct{}{}
+	s.young[at] = key
+	s.n++
 	return true
+}
+
+// place64 returns where key is in a table, or the free place where it would be.
+func place64(table []uint64, key uint64) int {
+	at := int(key) & (len(table) - 1)
+	for table[at] != 0 && table[at] != key {
+		at = (at + 1) & (len(table) - 1)
+	}
+	return at
 }
 
 // unnamed counts messages that were sent without an id, so that their dispatch,
