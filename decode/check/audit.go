@@ -421,7 +421,7 @@ var acts = map[string]Figure{
 
 // closed counts what a command has brought about.
 func (a *Audit) closed(x *flow.Exchange) {
-	if x.Outcome == flow.Failed || x.Outcome == flow.Unanswered || x.Agent == "" {
+	if x.Outcome == flow.Failed || x.Outcome == flow.Unanswered || x.Outcome == flow.RolledBack || x.Agent == "" {
 		return
 	}
 	at := a.at(x.At)

@@ -162,7 +162,7 @@ func (s *Stats) gap(g *capture.Gap) {
 
 // exchange counts the answer of a command that is over.
 func (s *Stats) exchange(x *flow.Exchange) {
-	if !s.counts(x.Seq) {
+	if !s.counts(x.Seq) || x.Outcome == flow.RolledBack {
 		return
 	}
 	l := s.latency[x.Name]

@@ -89,6 +89,8 @@ func TestWhoTookTheCommand(t *testing.T) {
 		{"by one that never acknowledges", []capture.Record{ready(1), auto}, TakenUnanswered, "was taken by gc-1 at 10.0.0.5:4000 and not answered"},
 		{"only a tap's copy was handed out", []capture.Record{subscribed, ready(1), handed(2, "topic://VirtualTopic.Mirror.Connector1", oneLast, "tap")}, NotTaken, "was not taken"},
 		{"its message-id is not known", []capture.Record{subscribed, noID, handed(2, gcQueue, oneLast, "gc-1")}, Unanswered, "got no answer"},
+		{"rolled back with its transaction", []capture.Record{subscribed, ready(1), wireRow(2, capture.Note, "", "rollback", "amq.note", "rollback", "amq.message-id", "ID:other", "amq.message-id", oneLast)}, "", ""},
+		{"committed and not taken", []capture.Record{subscribed, ready(1), wireRow(2, capture.Note, "", "commit", "amq.note", "commit", "amq.message-id", oneLast)}, NotTaken, "was not taken from"},
 		{"answered", []capture.Record{ready(1), handed(2, gcQueue, oneLast, "gc-1"), state}, "", ""},
 	} {
 		var got []Finding
@@ -110,6 +112,28 @@ func TestWhoTookTheCommand(t *testing.T) {
 		}
 		if c.rule == TakenUnanswered && len(got[0].Seqs) != 2 {
 			t.Errorf("%s: names %v, want the command and the note", c.name, got[0].Seqs)
+		}
+	}
+}
+
+// TestRolledBackCountsNowhere: the command never came to GC.
+func TestRolledBackCountsNowhere(t *testing.T) {
+	call := ready(1)
+	call.JMSType, call.Body = new("MakeCall#1001"), []byte("5551234")
+	rows := []capture.Record{
+		wireRow(0, capture.Event, "topic://desk.1", "1001#State#READY####2026-11-21 09:00:02#A#1001#3001##A#a"), call,
+		wireRow(2, capture.Note, "", "rollback", "amq.note", "rollback", "amq.message-id", oneLast),
+	}
+	stats, audit := NewStats(), NewAudit(AuditOptions{}, func(*Entry) {})
+	if err := Run(numbered(rows), Options{Until: rows[0].CapturedAt.Add(time.Minute)}, stats, audit); err != nil {
+		t.Fatal(err)
+	}
+	if l := stats.Summary().Latency; len(l) > 0 {
+		t.Errorf("%+v", l)
+	}
+	for _, d := range audit.Result().Days {
+		if d.Counts[Made].Count > 0 {
+			t.Errorf("%+v", d)
 		}
 	}
 }

@@ -15,12 +15,13 @@ type Outcome string
 
 // The outcomes of an exchange.
 const (
-	Waiting    Outcome = ""           // no answer yet
-	Answered   Outcome = "answered"   // by an event that the table expects
-	Late       Outcome = "late"       // the same, after more than Options.Late
-	Failed     Outcome = "error"      // by an Error event
-	Silent     Outcome = "silent"     // success has no answer, and no error came
-	Unanswered Outcome = "unanswered" // nothing came in Options.Window
+	Waiting    Outcome = ""            // no answer yet
+	Answered   Outcome = "answered"    // by an event that the table expects
+	Late       Outcome = "late"        // the same, after more than Options.Late
+	Failed     Outcome = "error"       // by an Error event
+	Silent     Outcome = "silent"      // success has no answer, and no error came
+	Unanswered Outcome = "unanswered"  // nothing came in Options.Window
+	RolledBack Outcome = "rolled-back" // with its transaction: it never came to its queue
 )
 
 // An Exchange is a command and the events that answer it.
@@ -135,6 +136,21 @@ func (o *openExchanges) expire(now time.Duration) (over []*Exchange) {
 			break
 		}
 		over = append(over, o.end(x))
+	}
+	return over
+}
+
+// rolledBack takes out the commands that a note says were sent within a
+// transaction that was rolled back.
+func (o *openExchanges) rolledBack(rec *capture.Record) (over []*Exchange) {
+	for _, h := range rec.Headers {
+		if h.Name != "amq.message-id" {
+			continue
+		}
+		if x := o.way.open[h.Value]; x != nil && x.Outcome == Waiting {
+			x.Outcome = RolledBack
+			over = append(over, o.end(x))
+		}
 	}
 	return over
 }

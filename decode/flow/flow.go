@@ -111,6 +111,9 @@ func (f *Flow) Observe(rec *capture.Record, msg *decode.Message) Facts {
 		f.event(rec, msg, &facts)
 	case capture.Note:
 		f.open.way.note(rec)
+		if rec.Header("amq.note") == "rollback" {
+			facts.Closed = append(facts.Closed, f.open.rolledBack(rec)...)
+		}
 	}
 	facts.Forgot, f.forgot = f.forgot, nil
 	return facts
