@@ -23,8 +23,19 @@ type Control struct {
 	steps  int  // commands that may go first
 	match  func(*Step) bool
 	at     Progress
+	fates  []Fate        // by step
 	wake   chan struct{} // made by the replay; nil before
 }
+
+// A Fate is what has become of a command of the plan.
+type Fate uint8
+
+// The fates.
+const (
+	StepWaits   Fate = iota // it is still to be sent
+	StepSent                // it went out
+	StepGivenUp             // it was skipped, or its conversation was stopped before it
+)
 
 // Pause makes the replay stand at once.
 func (c *Control) Pause() { c.change(func() { c.stands = true }) }
@@ -57,6 +68,16 @@ func (c *Control) Progress() Progress {
 	return c.at
 }
 
+// Fate returns what has become of a step, by its place in the plan.
+func (c *Control) Fate(step int) Fate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if step >= len(c.fates) {
+		return StepWaits // the replay has not begun
+	}
+	return c.fates[step]
+}
+
 func (c *Control) change(set func()) {
 	c.mu.Lock()
 	set()
@@ -71,13 +92,19 @@ func (c *Control) change(set func()) {
 	}
 }
 
-// attach makes the replay hear of changes.
-func (c *Control) attach() <-chan struct{} {
+// attach makes the replay of so many steps hear of changes.
+func (c *Control) attach(steps int) <-chan struct{} {
 	wake := make(chan struct{}, 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wake = wake
+	c.wake, c.fates = wake, make([]Fate, steps)
 	return wake
+}
+
+func (c *Control) became(step int, f Fate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fates[step] = f
 }
 
 func (c *Control) standing() bool {
@@ -150,9 +177,16 @@ type control struct {
 	passed  *lane   // it has stood at the breakpoint before its next step
 }
 
-func (c *control) attach(by *Control) {
+func (c *control) attach(by *Control, steps int) {
 	if by != nil {
-		c.by, c.changed = by, by.attach()
+		c.by, c.changed = by, by.attach(steps)
+	}
+}
+
+// became tells what has become of a step.
+func (c *control) became(step int, f Fate) {
+	if c.by != nil {
+		c.by.became(step, f)
 	}
 }
 

@@ -332,6 +332,7 @@ func (p *player) stop(l *lane, reason string) {
 		left := l.conversation.Steps[min(l.next, len(l.conversation.Steps)):]
 		for _, step := range left {
 			p.done[step] = true
+			p.became(step, StepGivenUp)
 		}
 		p.nudged = append(p.nudged, l.conversation.Name)
 		s := Stopped{Conversation: l.conversation.Name, Left: len(left), Reason: reason}
@@ -360,6 +361,7 @@ func (p *player) command(ctx context.Context, l *lane, step *Step, due time.Time
 		switch p.opts.OnUnmapped {
 		case SkipCommand:
 			p.result.Skipped++
+			p.became(l.conversation.Steps[l.next], StepGivenUp)
 			p.proceed(l)
 			return false, nil
 		case FailReplay:
@@ -394,6 +396,7 @@ func (p *player) send(ctx context.Context, l *lane, step *Step, out capture.Outg
 	p.result.Sent++
 	p.result.Behind = append(p.result.Behind, behind)
 	p.sent[l.conversation.Steps[l.next]] = true
+	p.became(l.conversation.Steps[l.next], StepSent)
 	p.proceed(l)
 	p.progress()
 	return nil

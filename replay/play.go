@@ -216,7 +216,7 @@ func newPlayer(link capture.Link, plan *Plan, opts PlayOptions) *player {
 	}
 	p.result.IDs = p.write.ids
 	p.pace.limit(opts.Rate)
-	p.control.attach(opts.Control)
+	p.control.attach(opts.Control, len(plan.Steps))
 	p.awaitStimuli()
 	return p
 }
