@@ -29,7 +29,10 @@ type Options struct {
 	// Compare is shown instead of a session; the Source is model.TwoSources.
 	Compare *model.Comparison
 
-	Filter   *store.Filter // of the messages of Session
+	// Replay is steered from the viewer, which shows its console first.
+	Replay model.Player
+
+	Filter   *store.Filter // of the messages of Session, or of the one replayed
 	Filters  []string      // filters that were written before, oldest first
 	CopyFile string        // what is copied is written to it too
 	Desk     model.Desk
@@ -69,11 +72,16 @@ func RunOn(ctx context.Context, screen tcell.Screen, src model.Source, o Options
 	switch {
 	case o.Compare != nil:
 		m.Compare(*o.Compare)
+	case o.Replay != nil:
+		m.Replay(o.Replay)
 	case o.Session != nil:
 		m.Open(*o.Session)
-		if o.Filter != nil {
-			m.SetFilter(o.Filter)
-		}
+	}
+	if o.Filter != nil {
+		m.SetFilter(o.Filter)
+	}
+	if o.Replay != nil {
+		m.Switch(model.Console)
 	}
 	if o.Remember != nil {
 		defer func() { o.Remember(m.Filters.Lines()) }()

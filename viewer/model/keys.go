@@ -54,7 +54,7 @@ var Bindings = slices.Concat(
 		{MessageList, "e", "export", "export what is shown to a file"},
 	},
 	reading(Detail), reading(Raw), reading(Hex),
-	ladderKeys(), timelineKeys(), diffKeys(),
+	ladderKeys(), timelineKeys(), diffKeys(), consoleKeys(),
 	scrolling(Help, "line"),
 	[]Binding{
 		{PromptLine, "Enter", "line.accept", "done"},
@@ -80,6 +80,7 @@ var Bindings = slices.Concat(
 		{Everywhere, "1", "tab.messages", "the messages of the session"},
 		{Everywhere, "2", "tab.ladder", "the messages as arrows between clients and GC"},
 		{Everywhere, "3", "tab.timeline", "states and calls of agents over time"},
+		{Everywhere, "4", "tab.replay", "the replay's console, where one was asked for (--to)"},
 		{Everywhere, "?", "view.help", "this help"},
 		{Everywhere, "Esc", "stop", "stop what is waited for; else back"},
 		{Everywhere, "q", "back", "back; in the first view: quit"},
@@ -159,6 +160,7 @@ var hints = map[Name]string{
 	Ladder:      "Enter detail  a A answers  o d \\ follow  h l z c lanes  ? help  q back",
 	Timeline:    "Enter messages  + - a zoom  w b changes  < > pan  ? help  q back",
 	DiffView:    "n N differences  i ignored  o only  Tab side  Enter message  ? help  q back",
+	Console:     "Space start, pause  s one command  b break  X stop  o new session  ? help",
 	Help:        "q back",
 }
 

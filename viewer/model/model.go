@@ -21,11 +21,12 @@ type Model struct {
 
 	views   []View // the last is on the screen
 	tabs    map[Name]Placed
-	prompt  *Prompt // over the last lines of the screen; nil: none
-	task    *Task   // the view's work under way
-	jobs    []*Task // of the desk, in order; the first may be under way
-	working bool    // it is
-	clip    *string // to be put on the clipboard
+	console *ConsoleView // nil: nothing is replayed
+	prompt  *Prompt      // over the last lines of the screen; nil: none
+	task    *Task        // the view's work under way
+	jobs    []*Task      // of the desk, in order; the first may be under way
+	working bool         // it is
+	clip    *string      // to be put on the clipboard
 	width   int
 	height  int
 	quit    bool
@@ -65,13 +66,20 @@ func (m *Model) Push(v View) {
 
 // Switch shows another tab of the session, at the place the user is at.
 func (m *Model) Switch(name Name) {
+	if name == Console {
+		m.showConsole()
+		return
+	}
 	at := m.tabIndex()
-	tabs := Tabs()
+	tabs := m.tabsHere()
 	i := slices.IndexFunc(tabs, func(t Tab) bool { return t.Name == name })
 	if at < 0 || i < 0 {
 		return
 	}
 	place := m.place()
+	if c, ok := m.views[at].(*ConsoleView); ok {
+		c.settleTabs(m)
+	}
 	v, known := m.tabs[name]
 	if known {
 		v.Visit(place)
@@ -319,7 +327,7 @@ type TabLabel struct {
 // there are none, or no room.
 func (m *Model) TabBar() []TabLabel {
 	shown := m.Tab()
-	tabs := Tabs()
+	tabs := m.tabsHere()
 	if shown == "" || len(tabs) < 2 {
 		return nil
 	}

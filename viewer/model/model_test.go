@@ -478,6 +478,7 @@ var opened = map[Name]func(t *testing.T, m *Model, src Source){
 	Ladder:      func(t *testing.T, m *Model, src Source) { press(t, m, src, "2") },
 	Timeline:    func(t *testing.T, m *Model, src Source) { press(t, m, src, "3") },
 	DiffView:    opensDiff,
+	Console:     func(_ *testing.T, m *Model, _ Source) { m.Replay(newFakePlayer()) },
 	PromptLine:  func(t *testing.T, m *Model, src Source) { press(t, m, src, "/") },
 }
 

@@ -77,6 +77,14 @@ func Tabs() []Tab {
 	}
 }
 
+// tabsHere are Tabs, and the console where there is a replay.
+func (m *Model) tabsHere() []Tab {
+	if m.console == nil {
+		return Tabs()
+	}
+	return append(Tabs(), Tab{Console, "4", func(m *Model, _ Place) Placed { return m.console }})
+}
+
 // A Task is work that is done off the screen.
 type Task struct {
 	What string // for the progress line: "reading messages"
