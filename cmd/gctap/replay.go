@@ -108,8 +108,8 @@ of diff.`,
 	return cmd
 }
 
-// completeTarget has a shell complete the words that flags of replay and shrink
-// take.
+// completeTarget has a shell complete the words that flags of replay, shrink and
+// view take.
 func completeTarget(cmd *cobra.Command) {
 	for flag, words := range map[string][]string{
 		"sync":        {"clock", "cause", "both"},
@@ -124,9 +124,7 @@ func completeTarget(cmd *cobra.Command) {
 func (f *replayFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.registerTarget(flags)
-	flags.StringVar(&f.stimulus, "stimulus", "none", "who places the calls of the recording: "+stimulusHelp)
-	flags.BoolVar(&f.step, "step", false, "send a command for each key that is typed")
-	flags.StringVar(&f.breakAt, "break", "", "stand before each command that this filter accepts, as name == \"AnswerCall\", until a key is typed")
+	f.registerSteering(flags)
 	flags.StringVar(&f.receipt, "receipt", "", "write what was played, and with --diff the verdict, to this file as JSON")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the plan and send nothing")
 	flags.BoolVar(&f.json, "json", false, "with --dry-run: one object a line")
@@ -134,8 +132,21 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	f.diffFlags.register(cmd)
 }
 
+// registerSteering adds the flags that replay and view share.
+func (f *replayFlags) registerSteering(flags *pflag.FlagSet) {
+	flags.StringVar(&f.stimulus, "stimulus", "none", "who places the calls of the recording: "+stimulusHelp)
+	flags.BoolVar(&f.step, "step", false, "send a command for each key that is typed")
+	flags.StringVar(&f.breakAt, "break", "", "stand before each command that this filter accepts, as name == \"AnswerCall\", until a key is typed")
+}
+
 // registerTarget adds the flags that replay and shrink share.
 func (f *replayFlags) registerTarget(flags *pflag.FlagSet) {
+	f.registerPlay(flags)
+	flags.StringVar(&f.filter, "filter", "", "play only the commands that this expression accepts, as agent == \"1001\"")
+}
+
+// registerPlay adds those of them that view has too: its --filter is wider.
+func (f *replayFlags) registerPlay(flags *pflag.FlagSet) {
 	f.broker.register(flags)
 	flags.StringVar(&f.to, "to", "", "the target broker")
 	flags.StringVar(&f.queue, "queue", "", "command queue of the GC (default: as recorded)")
@@ -145,7 +156,6 @@ func (f *replayFlags) registerTarget(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.timeout, "timeout", replay.DefaultTimeout, "how long a command waits for an event")
 	flags.StringArrayVar(&f.maps, "map", nil, "another name: agent:1001=2001, ext:3001=4001, dest:A=B, text:5=12 for any other value")
 	flags.StringVar(&f.mapFile, "map-file", "", "file with a --map a line; lines that begin with # say nothing")
-	flags.StringVar(&f.filter, "filter", "", "play only the commands that this expression accepts, as agent == \"1001\"")
 	flags.StringVar(&f.credentials, "credentials", "", "file of agent,password[,extension] lines")
 	flags.StringVar(&f.onUnmapped, "on-unmapped", string(replay.StopConversation), "what to do when an id is not known: stop its conversation, skip the command, fail")
 	flags.DurationVar(&f.skipIdle, "skip-idle", 0, "shorten stretches in which nothing is due to this")
@@ -230,37 +240,50 @@ func readSpeed(text string) (float64, error) {
 
 // replaySession is the command.
 func replaySession(ctx context.Context, a *app, ref string, f *replayFlags) error {
-	opts, err := f.options()
+	r, err := planReplay(ctx, a, ref, f)
 	if err != nil {
 		return err
 	}
-	from, source, err := store.OpenSession(ctx, a.db, ref)
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	plan, err := buildPlan(ctx, a, from, source, f.filter)
-	if err != nil {
-		return err
-	}
-	breaks, err := matching(ctx, a, from, source, "--break", f.breakAt)
-	if err != nil {
-		return err
-	}
-	if f.skipIdle > 0 {
-		plan.SkipIdle(f.skipIdle)
-	}
+	defer r.from.Close()
 	if f.dryRun {
 		if f.json {
-			return plan.WriteJSON(a.Out)
+			return r.plan.WriteJSON(a.Out)
 		}
-		return plan.WriteText(printableWriter{a.Out})
+		return r.plan.WriteText(printableWriter{a.Out})
 	}
-	r := &replaying{app: a, flags: f, opts: opts, plan: plan, breaks: breaks, source: source, from: from, say: newTalker(a.Err)}
 	if err := r.check(ctx); err != nil {
 		return err
 	}
 	return r.run(ctx)
+}
+
+// planReplay works out what the flags ask for. It opens the session's store.
+func planReplay(ctx context.Context, a *app, ref string, f *replayFlags) (_ *replaying, err error) {
+	opts, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	from, source, err := store.OpenSession(ctx, a.db, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			from.Close()
+		}
+	}()
+	plan, err := buildPlan(ctx, a, from, source, f.filter)
+	if err != nil {
+		return nil, err
+	}
+	breaks, err := matching(ctx, a, from, source, "--break", f.breakAt)
+	if err != nil {
+		return nil, err
+	}
+	if f.skipIdle > 0 {
+		plan.SkipIdle(f.skipIdle)
+	}
+	return &replaying{app: a, flags: f, opts: opts, plan: plan, breaks: breaks, source: source, from: from, say: newTalker(a.Err)}, nil
 }
 
 // buildPlan works out the plan of a session, or of what a filter leaves of it.
@@ -314,7 +337,20 @@ type replaying struct {
 	from   *store.Store
 	say    *talker
 
-	console *console // nil: no keys
+	console *console            // nil: no keys
+	began   func(store.Session) // told of the new session; may be nil
+}
+
+// A target is a broker that a replay may go to, and the store it is kept in.
+type target struct {
+	config link.Config
+	conn   *link.Conn
+	db     *store.Store
+}
+
+func (t *target) close() {
+	t.db.Close()
+	t.conn.Close()
 }
 
 // check refuses what needs no connection to be refused, and finds the passwords.
@@ -380,26 +416,45 @@ func some(names []string) string {
 
 // run connects, makes sure of the target, plays, and says how it went.
 func (r *replaying) run(ctx context.Context) error {
-	config, err := r.flags.broker.config(r.flags.to)
+	t, err := r.reach(ctx)
 	if err != nil {
 		return err
+	}
+	defer t.close()
+	return r.record(ctx, t)
+}
+
+// reach connects and makes sure of the target.
+func (r *replaying) reach(ctx context.Context) (*target, error) {
+	config, err := r.flags.broker.config(r.flags.to)
+	if err != nil {
+		return nil, err
 	}
 	conn, err := link.Open(ctx, config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer conn.Close()
 	if err := r.safe(ctx, config, conn); err != nil {
-		return err
+		conn.Close()
+		return nil, err
 	}
 	db, err := store.Open(ctx, r.db, store.Record)
 	if err != nil {
-		return err
+		conn.Close()
+		return nil, err
 	}
-	defer db.Close()
+	return &target{config, conn, db}, nil
+}
+
+// record plays into a new session, and says how it went.
+func (r *replaying) record(ctx context.Context, t *target) error {
+	config, conn, db := t.config, t.conn, t.db
 	session, err := db.NewSession(ctx, r.info(config, conn.Peer(), db))
 	if err != nil {
 		return err
+	}
+	if r.began != nil {
+		r.began(session.Session())
 	}
 	r.say.line("replaying %s to %s as session %d, %s; Ctrl-C stops", r.source.Name, config.Broker, session.Session().ID, session.Session().Name)
 	result, err := r.play(ctx, config, conn, session)
@@ -532,7 +587,6 @@ func (r *replaying) play(ctx context.Context, config link.Config, conn *link.Con
 		stored <- err
 	}()
 	r.opts.Offer = recorder.Offer
-	r.opts.Progress = r.progress
 	if r.flags.stimulus == "sim" {
 		r.opts.Stimulate = simulated(conn)
 	}
@@ -579,18 +633,16 @@ func simStimulus(s *replay.Stimulus) (gcsim.Stimulus, bool) {
 // steer lets keys steer the replay: where that is asked for, or standard input
 // is a terminal.
 func (r *replaying) steer(ctx context.Context, stop context.CancelCauseFunc) (end func()) {
+	if r.opts.Control != nil {
+		return func() {} // the viewer steers, and asks where it stands
+	}
+	r.opts.Progress = r.progress
 	in, ok := r.In.(*os.File)
 	terminal := ok && term.IsTerminal(int(in.Fd()))
 	if !terminal && !r.flags.step && r.breaks == nil && r.flags.stimulus != "prompt" {
 		return func() {}
 	}
-	r.opts.Control = &replay.Control{}
-	if r.flags.step {
-		r.opts.Control.Hold()
-	}
-	if r.breaks != nil {
-		r.opts.Control.Break(func(s *replay.Step) bool { return r.breaks[s.Record.Seq] })
-	}
+	r.opts.Control = r.control()
 	r.console = &console{control: r.opts.Control, say: r.say, step: r.flags.step, stop: stop}
 	if r.flags.stimulus == "prompt" {
 		r.console.prompt = newPrompt(r.say)
@@ -599,6 +651,26 @@ func (r *replaying) steer(ctx context.Context, stop context.CancelCauseFunc) (en
 	keys := openKeyboard(ctx, r.In)
 	go r.console.steer(ctx, keys.keys)
 	return keys.restore
+}
+
+// control is what steers the replay, as --step and --break begin.
+func (r *replaying) control() *replay.Control {
+	c := &replay.Control{}
+	if r.flags.step {
+		c.Hold()
+	}
+	breakAt(c, r.breaks)
+	return c
+}
+
+// breakAt makes a replay stand before the commands with those seqs; nil: before
+// none.
+func breakAt(c *replay.Control, seqs map[int64]bool) {
+	if seqs == nil {
+		c.Break(nil)
+		return
+	}
+	c.Break(func(s *replay.Step) bool { return seqs[s.Record.Seq] })
 }
 
 func (r *replaying) progress(p replay.Progress) {

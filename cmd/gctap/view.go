@@ -20,10 +20,12 @@ type viewFlags struct {
 	filter     string
 	copyFile   string
 	background string
+	play       replayFlags // with --to
 }
 
 func viewCommand(a *app) *cobra.Command {
 	var f viewFlags
+	play := f.playFlags()
 	cmd := &cobra.Command{
 		Use:   "view [SESSION [OTHER]]",
 		Short: "Look at sessions in the terminal, those being recorded too",
@@ -32,6 +34,13 @@ session that is being recorded is followed. ? lists the keys of what is shown. 1
 show a session as a list, as a ladder of arrows between clients and GC, and as a timeline
 of its agents; with two sessions, how they differ is shown side by side, as by
 'gctap diff --view', which has more options.
+
+With --to the commands of SESSION are played to another GC, steered from the viewer: plan
+and target are checked as by 'gctap replay', whose flags --to brings with it, and then the
+console waits. Space starts, pauses and goes on, s sends one command, b stands before those
+that a filter accepts, X stops, o opens the new session, 4 comes back to the console. With
+--filter only what it accepts is played. To quit stops the replay; what was sent and
+received is kept. The exit status is that of replay, 0 if nothing was started.
 
 Marks and notes are kept in the session, sealed or not, and are signed beside it.
 
@@ -44,14 +53,22 @@ The colours fit a dark background unless --background or $COLORFGBG says light;
 		Example: `  gctap view
   gctap view incident --filter 'agent == "1001"'
   gctap view @last --copy-file copied.txt
-  gctap view incident @last`,
+  gctap view incident @last
+  gctap view incident --to stomp://lab:61613 --credentials agents.csv`,
 		Args: cobra.MaximumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.view(cmd.Context(), args, f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.checkPlay(play, args); err != nil {
+				return err
+			}
+			return a.view(cmd.Context(), args, f)
+		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.filter, "filter", "", "only messages that this expression accepts; / changes it")
+	flags.StringVar(&f.filter, "filter", "", "only messages that this expression accepts, with --to commands too; / changes it")
 	flags.StringVar(&f.copyFile, "copy-file", "", "write what is copied to this file too")
 	flags.StringVar(&f.background, "background", "auto", "auto, light or dark")
+	flags.AddFlagSet(play)
+	completeTarget(cmd)
 	return cmd
 }
 
@@ -68,6 +85,9 @@ func (a *app) view(ctx context.Context, args []string, f viewFlags) error {
 	}
 	if len(args) == 2 {
 		return diffSessions(ctx, a, args[0], args[1], diffFlags{late: diff.DefaultLate, filter: f.filter, view: &f})
+	}
+	if f.play.to != "" {
+		return a.viewReplay(ctx, args[0], f, options)
 	}
 	var s *store.Store
 	if len(args) == 0 {
