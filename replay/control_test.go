@@ -93,6 +93,9 @@ func TestStepSendsOneCommand(t *testing.T) {
 			if !p.Stands || p.Before == nil || p.Before.Name != name || p.Sent != i || len(gc.sent) != i {
 				t.Fatalf("before %s: %+v, sent %v", name, p, gc.sent)
 			}
+			if i > 0 && c.Fate(i-1) != StepSent || c.Fate(i) != StepWaits {
+				t.Errorf("before %s: fates %d, %d", name, c.Fate(max(i-1, 0)), c.Fate(i))
+			}
 			c.Step()
 		}
 		if result := <-done; !result.Complete() {
@@ -133,6 +136,9 @@ func TestInterruptedWhileStanding(t *testing.T) {
 		result, err := Play(ctx, gc, plan(t, shortCall), PlayOptions{Run: "t", Credentials: passwords, Control: c})
 		if !errors.Is(err, errStop) || !result.Interrupted || result.Took != time.Minute || len(gc.sent) != 0 {
 			t.Errorf("%+v, %v, sent %v", result, err, gc.sent)
+		}
+		if c.Fate(0) != StepGivenUp || c.Fate(5) != StepGivenUp {
+			t.Errorf("fates %d, %d", c.Fate(0), c.Fate(5))
 		}
 	})
 }
