@@ -86,6 +86,9 @@ func mendTrees(ctx context.Context, path string, whole int64) error {
 		return err
 	}
 	for name, root := range roots {
+		if root > f.pages { // it was never in the file
+			continue
+		}
 		if err := f.grow(root, leaves[name]); err != nil {
 			return err
 		}

@@ -258,7 +258,7 @@ func (a *app) exportText(ctx context.Context, s *store.Store, session store.Sess
 		out := bufio.NewWriter(w)
 		print, finish := showJSON(session.ID), out.Flush
 		if f.format == formatCSV {
-			print, finish = csvRows(out)
+			print, finish = csvRows(out, isTerminal(a.Out) && (f.out == "" || f.out == "-"))
 		}
 		for row, err := range s.Filtered(ctx, session.ID, filter, 1) {
 			if err == nil {
@@ -358,15 +358,22 @@ func (a *app) noteAccess(ctx context.Context, s *store.Store, session store.Sess
 
 var csvHead = []string{"seq", "capturedAt", "sentAt", "direction", "conversation", "agent", "name", "variant", "destination", "messageId", "jmsType", "body", "findings"}
 
-// csvRows prints messages as rows of a table, after its head.
-func csvRows(out *bufio.Writer) (print func(*bufio.Writer, *store.Row) error, finish func() error) {
+// csvRows prints messages as rows of a table, after its head; with visible, so
+// that nothing in them acts on a terminal.
+func csvRows(out *bufio.Writer, visible bool) (print func(*bufio.Writer, *store.Row) error, finish func() error) {
 	w := csv.NewWriter(out)
 	err := w.Write(csvHead)
 	print = func(_ *bufio.Writer, row *store.Row) error {
 		if err != nil {
 			return err
 		}
-		return w.Write(csvRow(row))
+		cells := csvRow(row)
+		for i := range cells {
+			if visible {
+				cells[i] = printable(cells[i])
+			}
+		}
+		return w.Write(cells)
 	}
 	return print, func() error {
 		w.Flush()

@@ -19,6 +19,7 @@ import (
 
 	"gctap/capture"
 	"gctap/capture/wire"
+	"gctap/decode"
 	"gctap/store"
 )
 
@@ -38,6 +39,7 @@ func importCommand(a *app) *cobra.Command {
 		Long: `Take sessions into the store from files that 'gctap export' wrote: session files, or
 JSON lines. What a file is, its beginning says. A session keeps its chain, its seal
 and the signatures of who recorded it; JSON lines carry none, and become a new chain.
+Passwords in them are masked.
 
 With --salvage the good beginning of each session is taken out of a damaged store,
 with a gap row where it breaks off. The file itself is never touched.
@@ -205,7 +207,7 @@ func (a *app) importEncrypted(ctx context.Context, s *store.Store, r io.Reader, 
 
 // importLines takes lines of `show --json` as a new session.
 func importLines(ctx context.Context, s *store.Store, r *bufio.Reader, what string) ([]store.Copied, error) {
-	lines := &lineReader{in: r}
+	lines := &lineReader{in: r, mask: maskRecord(decode.NewMasker())}
 	first, err := lines.next()
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %w", what, err)
@@ -231,9 +233,11 @@ func importLines(ctx context.Context, s *store.Store, r *bufio.Reader, what stri
 // maxLine bounds a line of JSON, in bytes.
 const maxLine = 256 << 20
 
-// A lineReader reads records from lines of JSON.
+// A lineReader reads records from lines of JSON, and masks the secrets of those
+// that nobody has masked.
 type lineReader struct {
 	in    *bufio.Reader
+	mask  func(*capture.Record)
 	line  int
 	start time.Time
 }
@@ -251,6 +255,9 @@ func (l *lineReader) next() (capture.Record, error) {
 		rec, err := recordOf(text)
 		if err != nil {
 			return rec, fmt.Errorf("line %d: %w", l.line, err)
+		}
+		if len(rec.Masked) == 0 && rec.Direction != capture.GapRow {
+			l.mask(&rec)
 		}
 		if l.start.IsZero() {
 			l.start = rec.CapturedAt
@@ -324,6 +331,11 @@ func recordOf(line []byte) (rec capture.Record, err error) {
 	rec = capture.Record{
 		Seq: m.Seq, CapturedAt: at, Direction: m.Direction, Source: m.Source, Via: m.Via, Conn: m.Connection, To: m.Destination, ReplyTo: m.ReplyTo,
 		MessageID: m.MessageID, CorrelationID: m.CorrelationID, JMSType: m.JMSType, BodyKind: m.BodyKind, Masked: m.Masked, Truncated: m.Truncated,
+	}
+	for _, mask := range rec.Masked {
+		if mask.Start < 0 || mask.End < mask.Start {
+			return rec, fmt.Errorf("masked: from %d to %d is no place in a text", mask.Start, mask.End)
+		}
 	}
 	if len(rec.Masked) == 0 {
 		rec.Masked = nil
