@@ -197,7 +197,7 @@ func (h *httpConn) begin(from Side, at time.Time, half *httpHalf) (bad string) {
 			}
 		}
 	} else {
-		head.request = &httpRequest{method: head.first[0], target: maskAddress(head.first[1]), host: head.get("Host"),
+		head.request = &httpRequest{method: strings.Clone(head.first[0]), target: strings.Clone(maskAddress(head.first[1])), host: strings.Clone(head.get("Host")),
 			ws: strings.EqualFold(head.get("Upgrade"), "websocket")}
 		if len(h.waiting) < maxWaiting {
 			h.waiting = append(h.waiting, head.request)
@@ -388,7 +388,11 @@ func (h *httpConn) lose(from Side, n int64) int64 {
 }
 
 func (h *httpConn) held() int {
-	return len(h.halves[0].body) + len(h.halves[1].body) + len(h.waiting)*idSize
+	n := len(h.halves[0].body) + len(h.halves[1].body)
+	for _, r := range h.waiting {
+		n += idSize + len(r.target) + len(r.host)
+	}
+	return n
 }
 
 // end completes a response that goes on until the connection ends.

@@ -317,7 +317,7 @@ func (o *openWireConn) lose(from Side, n int64) int64 {
 func (o *openWireConn) end(_ Side, _ time.Time, rest []byte) []byte { return rest }
 
 func (o *openWireConn) held() int {
-	return o.readers[0].cache.size + o.readers[1].cache.size + (o.waiting+o.open.messages+len(o.order))*idSize
+	return o.readers[0].cache.size + o.readers[1].cache.size + (o.waiting+o.open.messages+len(o.order)+len(o.clients))*idSize
 }
 
 // handle takes one command.
@@ -383,7 +383,7 @@ func (o *openWireConn) negotiate(from Side, m *object) {
 func (o *openWireConn) connected(from Side, at time.Time, m *object) {
 	conn := id(m.object("connectionId"))
 	cl := client{id: m.text("clientId"), user: m.text("userName")}
-	if len(o.clients) < maxClients && conn != "" {
+	if len(o.clients) < maxClients && conn != "" && memorable(conn, cl.id, cl.user) {
 		o.clients[conn] = cl
 	}
 	text := "connected with " + o.readers[from].format.String()
@@ -424,6 +424,7 @@ func (o *openWireConn) subscribed(from Side, at time.Time, m *object) {
 }
 
 // remember keeps a consumer, and forgets the oldest one when there are too many.
+// One whose id is too long has no pending: it is not kept.
 func (o *openWireConn) remember(cid, dest string) consumer {
 	if cons, ok := o.consumers[cid]; ok {
 		if cons.dest == "" {
@@ -431,6 +432,9 @@ func (o *openWireConn) remember(cid, dest string) consumer {
 			o.consumers[cid] = cons
 		}
 		return cons
+	}
+	if !memorable(cid, dest) {
+		return consumer{dest: dest}
 	}
 	if len(o.order) >= maxConsumers {
 		o.waiting -= len(*o.consumers[o.order[0]].pending)
@@ -568,7 +572,7 @@ func (o *openWireConn) dispatched(from Side, at time.Time, d *object) {
 			o.c.message(rec, own, destination(m.object("originalDestination")))
 		}
 	}
-	if cons.pending != nil && mid != "" {
+	if cons.pending != nil && mid != "" && memorable(mid) {
 		before := len(*cons.pending)
 		if before >= maxPending {
 			*cons.pending = append((*cons.pending)[:0], (*cons.pending)[maxPending/2:]...)

@@ -260,6 +260,19 @@ func (u *unnamed) take(key uint64) bool {
 
 func (u *unnamed) empty() bool { return len(u.old)+len(u.young) == 0 }
 
+// maxRemembered is how long what is remembered of one thing may be: ids and
+// names are shorter by far, and those of a hostile sender are not kept.
+const maxRemembered = 1 << 10
+
+// memorable reports whether texts are short enough to be remembered together.
+func memorable(texts ...string) bool {
+	n := 0
+	for _, text := range texts {
+		n += len(text)
+	}
+	return n <= maxRemembered
+}
+
 // transactions are the messages that were sent within those still open.
 type transactions struct {
 	sentIn   map[string][]string
@@ -269,13 +282,13 @@ type transactions struct {
 const maxInTransactions = 10_000 // messages, of one connection
 
 func (t *transactions) sent(tx, mid string) {
-	if tx == "" || mid == "" || t.messages >= maxInTransactions {
+	if tx == "" || mid == "" || t.messages >= maxInTransactions || !memorable(tx, mid) {
 		return
 	}
 	if t.sentIn == nil {
 		t.sentIn = map[string][]string{}
 	}
-	t.sentIn[tx] = append(t.sentIn[tx], mid)
+	t.sentIn[strings.Clone(tx)] = append(t.sentIn[tx], mid)
 	t.messages++
 }
 

@@ -240,7 +240,7 @@ func (s *stomp) held() int {
 func (s *stomp) handle(from Side, at time.Time, f *stompFrame) {
 	switch f.command {
 	case "CONNECT", "STOMP":
-		s.user, s.client = f.get("login"), f.get("client-id")
+		s.user, s.client = strings.Clone(f.get("login")), strings.Clone(f.get("client-id"))
 		if f.get("accept-version") == "" {
 			s.version = "1.0" // and it may send before it is answered
 		}
@@ -282,7 +282,7 @@ func (s *stomp) note(at time.Time, from Side, n note) {
 }
 
 func (s *stomp) connected(from Side, at time.Time, f *stompFrame) {
-	s.version, s.session = f.get("version"), f.get("session")
+	s.version, s.session = strings.Clone(f.get("version")), strings.Clone(f.get("session"))
 	if s.version == "" {
 		s.version = "1.0"
 	}
@@ -399,10 +399,14 @@ func (s *stomp) keepAck(f *stompFrame, mid string, sub *stompSub) {
 	if ack == "" {
 		ack = mid
 	}
+	if !memorable(ack, mid, f.get("subscription")) {
+		return
+	}
 	if len(s.acks) >= maxStompAcks {
 		s.old, s.acks = s.acks, map[string]stompAck{}
 	}
-	s.acks[ack] = stompAck{mid, f.get("subscription")}
+	mid = strings.Clone(mid) // or all of the frame's headers were kept with it
+	s.acks[strings.Clone(ack)] = stompAck{mid, strings.Clone(f.get("subscription"))}
 	if sub.mode == "client" {
 		if len(sub.pending) >= maxPending {
 			sub.pending = append(sub.pending[:0], sub.pending[maxPending/2:]...)
@@ -412,12 +416,12 @@ func (s *stomp) keepAck(f *stompFrame, mid string, sub *stompSub) {
 }
 
 func (s *stomp) subscribe(from Side, at time.Time, f *stompFrame) {
-	sub := &stompSub{dest: stompPlace(f.get("destination")), mode: f.get("ack")}
+	sub := &stompSub{dest: strings.Clone(stompPlace(f.get("destination"))), mode: strings.Clone(f.get("ack"))}
 	if sub.mode == "" {
 		sub.mode = "auto"
 	}
-	if len(s.subs) < maxConsumers {
-		s.subs[f.get("id")] = sub
+	if len(s.subs) < maxConsumers && memorable(f.get("id"), sub.dest, sub.mode) {
+		s.subs[strings.Clone(f.get("id"))] = sub
 	}
 	n := note{kind: "subscribe", dest: sub.dest, text: "subscribed to " + sub.dest}
 	n.add("amq.consumer", s.consumer(f.get("id")))
