@@ -171,9 +171,10 @@ func (c Config) ConsumerQueues() []string {
 	return queues
 }
 
-// Start subscribes to all that the mode asks for. It fails only where nothing
-// that was asked for by name can be had; a broker that refuses the wildcard
-// over all topics leaves the handshakes to find the client topics.
+// Start subscribes to all that the mode asks for. It fails where something that
+// was asked for by name cannot be had, or nothing at all. A broker that refuses
+// the wildcard over all topics leaves the handshakes to find the client topics;
+// one that refuses one kind of copy leaves Auto the other.
 func (t *Tap) Start(ctx context.Context, conn capture.Link) error {
 	t.mu.Lock()
 	t.conn, t.ctx = conn, ctx
@@ -184,8 +185,8 @@ func (t *Tap) Start(ctx context.Context, conn capture.Link) error {
 		}
 	}
 	for _, dest := range t.commandSources() {
-		if err := t.subscribe(dest, strings.HasPrefix(dest, "queue://")); err != nil {
-			return fmt.Errorf("subscribing to %s: %w", dest, err)
+		if err := t.ask(dest, t.cfg.Mode != Auto); err != nil {
+			return err
 		}
 	}
 	if !t.cfg.NoDiscover {
@@ -196,11 +197,28 @@ func (t *Tap) Start(ctx context.Context, conn capture.Link) error {
 		t.cfg.Say(fmt.Sprintf("the broker does not let us read all topics (%v); client topics are found by their handshakes only", err))
 	}
 	for _, dest := range t.topicsByName() {
-		if err := t.subscribe(dest, false); err != nil {
-			return fmt.Errorf("subscribing to %s: %w", dest, err)
+		if err := t.ask(dest, dest != peerTopic); err != nil {
+			return err
 		}
 	}
+	if len(t.topics)+len(t.queues) == 0 && t.cfg.Mode != Browse {
+		return errors.New("the broker lets us read nothing of what is asked for")
+	}
 	return nil
+}
+
+// ask subscribes to a destination; where it is not needed, a broker's refusal is
+// said and no failure.
+func (t *Tap) ask(dest string, needed bool) error {
+	err := t.subscribe(dest, strings.HasPrefix(dest, "queue://"))
+	switch _, no := errors.AsType[*link.Refused](err); {
+	case err == nil:
+		return nil
+	case no && !needed:
+		t.cfg.Say(fmt.Sprintf("%s is not recorded: %v", dest, err))
+		return nil
+	}
+	return fmt.Errorf("subscribing to %s: %w", dest, err)
 }
 
 // commandSources are the destinations to subscribe to by name for commands,
@@ -300,24 +318,34 @@ func (t *Tap) Detach(now time.Time) error {
 }
 
 // Attach subscribes again to what Detach left, and anew to the queues: what was
-// dropped of theirs is not acknowledged, and the broker delivers it again.
+// dropped of theirs is not acknowledged, and the broker delivers it again. Where
+// it fails the tap is still detached, and Attach is to be called again.
 func (t *Tap) Attach(now time.Time) error {
 	t.mu.Lock()
-	from, topics := t.detached, slices.Sorted(maps.Keys(t.topics))
-	queues := maps.Clone(t.queues)
-	t.detached = time.Time{}
+	from, topics, queues := t.detached, maps.Clone(t.topics), maps.Clone(t.queues)
 	t.mu.Unlock()
 	for dest, cancel := range queues {
-		if err := errors.Join(cancel(), t.subscribe(dest, true)); err != nil {
-			return fmt.Errorf("subscribing to %s: %w", dest, err)
+		if err := t.renew(dest, cancel); err != nil {
+			return err
 		}
 	}
-	for _, dest := range topics {
-		if err := t.subscribe(dest, false); err != nil {
-			return fmt.Errorf("subscribing to %s: %w", dest, err)
+	for dest, cancel := range topics {
+		if err := t.renew(dest, cancel); err != nil {
+			return err
 		}
 	}
+	t.mu.Lock()
+	t.detached = time.Time{}
+	t.mu.Unlock()
 	t.rec.Gap(capture.Gap{From: from, To: now, Reason: capture.GapOverflow})
+	return nil
+}
+
+// renew ends a subscription, where it has not ended, and begins it anew.
+func (t *Tap) renew(dest string, cancel func() error) error {
+	if err := errors.Join(cancel(), t.subscribe(dest, strings.HasPrefix(dest, "queue://"))); err != nil {
+		return fmt.Errorf("subscribing to %s: %w", dest, err)
+	}
 	return nil
 }
 
@@ -564,11 +592,23 @@ func (t *Tap) name(dest string) {
 	if alone {
 		// Not from here: Subscribe waits for a receipt, which the goroutine
 		// that called us has to read.
-		go func() {
-			if err := t.subscribe(dest, false); err != nil && t.ctx.Err() == nil {
-				t.cfg.Say(fmt.Sprintf("events of %s are not recorded: %v", dest, err))
-			}
-		}()
+		go t.follow(dest)
+	}
+}
+
+// follow subscribes to a client's topic. Where the connection is lost meanwhile
+// it does so once more, when that is back; not again and again, for a broker may
+// end the connection because of what it was asked.
+func (t *Tap) follow(dest string) {
+	err := errors.New("its name holds wildcards, and a client does not choose what is read")
+	for tries := 2; tries > 0 && !isPattern(dest); tries-- {
+		err = t.subscribe(dest, false)
+		if _, no := errors.AsType[*link.Refused](err); no || err == nil || t.ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil && t.ctx.Err() == nil {
+		t.cfg.Say(fmt.Sprintf("events of %s are not recorded: %v", dest, err))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gctap/capture"
+	"gctap/capture/link"
 )
 
 // fakeLink hands the messages of a test to the subscriptions that a broker
@@ -21,21 +22,35 @@ type fakeLink struct {
 	subs   map[string]func(capture.Delivery)
 	added  chan string
 	refuse string
-	noKey  bool // its messages have no id that all copies share
+	fail   map[string]int // how many more subscriptions to a destination end with the connection
+	noKey  bool           // its messages have no id that all copies share
+	twice  []string       // what was subscribed to although it was
 }
 
 func (l *fakeLink) Subscribe(_ context.Context, s capture.Subscription, deliver func(capture.Delivery)) (func() error, error) {
 	if s.Destination == l.refuse {
-		return nil, errors.New("not authorized")
+		return nil, &link.Refused{Asked: "subscribe to " + s.Destination, Message: "not authorized"}
 	}
 	if s.Individual != strings.HasPrefix(s.Destination, "queue://") || s.Prefetch == 0 || s.Pending == 0 {
 		return nil, fmt.Errorf("a subscription that could harm: %+v", s)
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail[s.Destination] > 0 {
+		l.fail[s.Destination]--
+		return nil, errors.New("the connection ended")
+	}
+	if l.subs[s.Destination] != nil {
+		l.twice = append(l.twice, s.Destination)
+	}
 	l.subs[s.Destination] = deliver
-	l.mu.Unlock()
 	l.added <- s.Destination
-	return func() error { return nil }, nil
+	return func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.subs, s.Destination)
+		return nil
+	}, nil
 }
 
 func (l *fakeLink) Done() <-chan struct{} { return nil }
@@ -237,6 +252,83 @@ func TestWithoutTheWildcardHandshakesFindTopics(t *testing.T) {
 	link.message("topic://10.0.0.1", "", "System#IN_SERVICE")
 	if len(rec.rows) != 2 {
 		t.Errorf("recorded %q", rec.rows)
+	}
+}
+
+// TestAutoTakesWhatItMay: a broker that lets us read one kind of copy only, or
+// no traffic between GCs, is tapped all the same; one that lets us read nothing
+// is not.
+func TestAutoTakesWhatItMay(t *testing.T) {
+	for _, c := range []struct {
+		mode     Mode
+		refuse   string
+		want     []string
+		noTopics bool
+	}{
+		{Auto, "topic://VirtualTopic.Mirror.C", []string{"topic://gctap.C", "topic://>"}, false},
+		{Auto, "topic://gctap.C", []string{"topic://VirtualTopic.Mirror.C", "topic://>"}, false},
+		{Mirror, peerTopic, []string{"topic://VirtualTopic.Mirror.C"}, true},
+	} {
+		var said []string
+		_, _, _, subs := start(t, Config{
+			Mode: c.mode, Queues: []string{"C"}, NoDiscover: c.noTopics, Say: func(s string) { said = append(said, s) },
+		}, c.refuse)
+		if !slices.Equal(subs, c.want) || len(said) != 1 || !strings.Contains(said[0], "not authorized") {
+			t.Errorf("%s, %s refused: subscribes to %q, said %q", c.mode, c.refuse, subs, said)
+		}
+	}
+	for _, cfg := range []Config{{Mode: Mirror, Queues: []string{"C"}}, {Mode: Auto, NoDiscover: true}} {
+		refuse := peerTopic
+		if len(cfg.Queues) > 0 {
+			refuse = "topic://VirtualTopic.Mirror.C"
+		}
+		tap := New(cfg, &notes{})
+		if err := tap.Start(t.Context(), &fakeLink{subs: map[string]func(capture.Delivery){}, added: make(chan string, 9), refuse: refuse}); err == nil {
+			t.Errorf("%+v: nothing can be read, and nothing is said", cfg)
+		}
+	}
+}
+
+// TestAttachThatFailsIsTriedAgain: until it has worked the tap is detached, and
+// at the end what it missed is a gap.
+func TestAttachThatFailsIsTriedAgain(t *testing.T) {
+	link, rec, tap, subs := start(t, Config{Mode: Durable, Queues: []string{"C"}, Consumer: "me", NoDiscover: true, Topics: []string{"a", "b"}}, "")
+	if err := tap.Detach(time.Unix(1, 0)); err != nil || len(link.subs) != 1 {
+		t.Fatalf("%v, still subscribed to %v", err, link.subs)
+	}
+	link.fail = map[string]int{"topic://b": 1}
+	if err := tap.Attach(time.Unix(2, 0)); err == nil || !tap.Detached() || len(rec.rows) != 0 {
+		t.Errorf("%v, detached %t, recorded %q", err, tap.Detached(), rec.rows)
+	}
+	if err := tap.Attach(time.Unix(3, 0)); err != nil || tap.Detached() || len(link.subs) != len(subs) || len(link.twice) > 0 {
+		t.Errorf("%v, detached %t, subscribed to %v, twice to %q", err, tap.Detached(), link.subs, link.twice)
+	}
+	if !slices.Equal(rec.rows, []string{"gap overflow"}) {
+		t.Errorf("recorded %q", rec.rows)
+	}
+}
+
+// TestNamedTopicOutlivesALostConnection: a topic that a handshake named while
+// the connection was lost is subscribed to afterwards; one that is a wildcard
+// never, for then a client would say what is read.
+func TestNamedTopicOutlivesALostConnection(t *testing.T) {
+	said := make(chan string, 10)
+	link, _, _, _ := start(t, Config{Mode: Mirror, Queues: []string{"C"}, NoDiscover: true, Say: func(s string) { said <- s }}, "")
+	for len(said) > 0 {
+		<-said
+	}
+	link.fail = map[string]int{"topic://desk": 1}
+	link.message("topic://VirtualTopic.Mirror.C", "Hello#desk", "")
+	if dest := <-link.added; dest != "topic://desk" {
+		t.Errorf("subscribed to %s", dest)
+	}
+	<-said // by which way the commands come
+	link.message("topic://VirtualTopic.Mirror.C", "Hello#>", "")
+	if text := <-said; !strings.Contains(text, "events of topic://> are not recorded") {
+		t.Errorf("said %q", text)
+	}
+	if len(link.added) > 0 {
+		t.Errorf("subscribed to %s", <-link.added)
 	}
 }
 
