@@ -202,6 +202,9 @@ func TestRefusedSubscriptionHasTheBrokersWords(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 		subscribe(t, c, capture.Subscription{Destination: "topic://open"})
+		if err := c.Sync(t.Context()); err != nil {
+			t.Errorf("the broker complains of what came after: %v", err)
+		}
 	})
 }
 

@@ -52,10 +52,11 @@ func (c *Conn) Subscribe(ctx context.Context, want capture.Subscription, deliver
 	if err == nil {
 		return func() error { return c.cancel(sub) }, nil
 	}
-	c.forget(sub)
 	if no, ok := errors.AsType[*Refused](err); ok && no.Asked == sub.asked() {
+		c.drop(sub) // the broker has nothing to end, and ActiveMQ complains when asked to
 		return nil, err
 	}
+	c.forget(sub)
 	return nil, fmt.Errorf("%s: the connection ended before the broker confirmed it: %w", sub.asked(), err)
 }
 
