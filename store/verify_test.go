@@ -279,6 +279,29 @@ func TestCheckpointAfterAMinute(t *testing.T) {
 	}
 }
 
+// A clock that is set back while a session is recorded changes nothing in it,
+// and does not keep checkpoints from being written.
+func TestClockSetBack(t *testing.T) {
+	s := newStore(t)
+	at := noon
+	s.now = func() time.Time { return at }
+	w := newSession(t, s, "back")
+	write(t, w, call(1))
+	at = noon.Add(blockTime)
+	write(t, w, call(2))
+	at = noon.Add(-26 * time.Hour)
+	write(t, w, call(3))
+	if v := verdict(t, s, 1); v.Broken != nil || v.Unsealed != 0 {
+		t.Errorf("%v", v.Describe())
+	}
+	if err := w.End(t.Context(), "stopped"); err != nil {
+		t.Fatal(err)
+	}
+	if v := verdict(t, s, 1); !v.OK() || v.Records != 3 {
+		t.Errorf("%v", v.Describe())
+	}
+}
+
 // A write that failed leaves no trace in the chain.
 func TestFailedWriteIsNotChained(t *testing.T) {
 	s := newStore(t)
