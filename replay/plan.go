@@ -123,6 +123,8 @@ type PlanOptions struct {
 	// about the events too that tell of a call from outside: one that it does
 	// not accept is left out unless an accepted command needs it.
 	Keep func(*capture.Record, *decode.Message) bool
+
+	exact bool // a call that Keep does not accept is left out, and no command waits for it
 }
 
 // BuildPlan works out the plan of a recording. It reads the records once, those

@@ -39,7 +39,8 @@ type Shrunk struct {
 // Shrink finds a smallest slice of a recording whose replay still fails: it
 // takes out whole conversations first, then single commands and calls from
 // outside. A command that uses an id goes with the command or call that brought
-// the id about, and every command of an agent with those that sign it in. The records are read for every try.
+// the id about, and every command of an agent with those that sign it in. The
+// records are read for every try.
 //
 // When it ends early, by ctx, by the number of tries or by an error of Fails,
 // what it has found so far is returned beside the error; running out of tries
@@ -215,6 +216,7 @@ func (s *shrinker) slice(units []unit) (*Plan, error) {
 		keep[u.seq] = true
 	}
 	opts := s.opts.Plan
+	opts.exact = true
 	opts.Keep = func(rec *capture.Record, _ *decode.Message) bool { return keep[rec.Seq] }
 	for {
 		plan, err := BuildPlan(s.records, opts)

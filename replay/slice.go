@@ -10,10 +10,10 @@ import (
 )
 
 // beyond reports whether a slice cannot bring an event about: a command that is
-// left out caused it, a call came that nobody needs or to an agent none of whose
-// commands has been played so far, it tells of a call that came about by such an event, or it is
-// a state that nothing but such an event or command can have changed. The ids
-// that were born in it are outside then.
+// left out caused it, a call came that nobody needs or wants or to an agent none
+// of whose commands has been played so far, it tells of a call that came about by
+// such an event, or it is a state that nothing but such an event or command can
+// have changed. The ids that were born in it are outside then.
 func (b *planner) beyond(rec *capture.Record, msg *decode.Message, facts *flow.Facts) bool {
 	if !b.plan.slice {
 		return false
@@ -56,7 +56,8 @@ func (b *planner) isBeyond(rec *capture.Record, msg *decode.Message, facts *flow
 	}
 	if facts.Trigger != nil {
 		agent := b.convs[facts.Trigger.Agent]
-		return agent == nil || len(agent.steps) == 0
+		unwanted := b.opts.exact && facts.Trigger.Kind != flow.CallHangsUp && !b.asked[rec.Seq]
+		return unwanted || agent == nil || len(agent.steps) == 0
 	}
 	return msg.Name == "State" && facts.Subject == facts.Conversation && c.beyond
 }

@@ -97,7 +97,7 @@ type shrinking struct {
 	fail   *failure
 	best   int // commands of the smallest slice so far
 
-	stopped *[]replay.Stopped // conversations that the whole session could not play to the end; nil before
+	stopped *[]replay.Stopped // what the whole session could not play to the end; nil before
 }
 
 func shrinkSession(ctx context.Context, a *app, ref string, f *shrinkFlags, set *pflag.FlagSet) error {
@@ -265,10 +265,18 @@ func (s *shrinking) try(ctx context.Context, plan *replay.Plan) (bool, error) {
 	}
 	if s.stopped == nil {
 		s.stopped = &result.Stopped
-	} else if len(result.Stopped) > len(*s.stopped) {
-		return false, nil // it could not be played: that tells nothing of the fault
+	} else if !played(result.Stopped, *s.stopped) {
+		return false, nil // that tells nothing of the fault
 	}
 	return s.judge(ctx, plan, records)
+}
+
+// played reports whether a slice was played as far as the whole session was:
+// no conversation stopped but those that stopped there too.
+func played(slice, whole []replay.Stopped) bool {
+	return !slices.ContainsFunc(slice, func(stop replay.Stopped) bool {
+		return !slices.ContainsFunc(whole, func(there replay.Stopped) bool { return there.Conversation == stop.Conversation })
+	})
 }
 
 // judge compares what a try recorded with what it covers of the session.

@@ -10,6 +10,7 @@ import (
 
 	"gctap/capture"
 	"gctap/capture/brokertest"
+	"gctap/replay"
 )
 
 // TestShrink shrinks the shift to what shows a planted fault, on one GC that
@@ -24,7 +25,8 @@ func TestShrink(t *testing.T) {
 	}
 	t.Run("the least", func(t *testing.T) {
 		lab := startLaboratory(t, 91, "change:1003/State:READY.label=Luncheon")
-		p := gctap(t, db, shrink(lab, "--fail-on", `changed: name == "State" && fields.label == "Luncheon"`, "--json")...)
+		p := gctap(t, db, shrink(lab, "--fail-on", `changed: name == "State" && fields.label == "Luncheon"`, "--json",
+			"--filter", `agent in ["1003", "1005"]`)...)
 		if code := p.end(nil); code != exitOK {
 			t.Fatalf("exit %d: %s%s", code, p.out.String(), p.said())
 		}
@@ -51,8 +53,8 @@ func TestShrink(t *testing.T) {
 	})
 	t.Run("a message of GC", func(t *testing.T) {
 		lab := startLaboratory(t, 92, "error:1001/HoldCall=GENERIC")
-		p := gctap(t, db, shrink(lab, "--fail-on", `name == "Error" && fields.errorCode == "GENERIC"`, "--tries", "4", "--name", "held")...)
-		if code := p.end(nil); code != exitIncomplete || !strings.Contains(p.out.String(), ", held: ") || !strings.Contains(p.out.String(), "after 4 tries; smaller ones were not all tried") {
+		p := gctap(t, db, shrink(lab, "--fail-on", `name == "Error" && fields.errorCode == "GENERIC"`, "--tries", "2", "--name", "held")...)
+		if code := p.end(nil); code != exitIncomplete || !strings.Contains(p.out.String(), ", held: ") || !strings.Contains(p.out.String(), "after 2 tries; smaller ones were not all tried") {
 			t.Errorf("exit %d: %s%s", code, p.out.String(), p.said())
 		}
 	})
@@ -80,6 +82,31 @@ func TestShrink(t *testing.T) {
 		p := gctap(t, db, shrink(startLaboratory(t, 95), args...)...)
 		if code := p.end(nil); code != exitFailed || !strings.Contains(p.said(), want) {
 			t.Errorf("%v: exit %d: %s", args, code, p.said())
+		}
+	}
+}
+
+// TestPlayed: what a slice shows counts where no conversation stopped that the
+// whole session played to its end.
+func TestPlayed(t *testing.T) {
+	stops := func(names ...string) (all []replay.Stopped) {
+		for _, name := range names {
+			all = append(all, replay.Stopped{Conversation: name})
+		}
+		return all
+	}
+	for _, tt := range []struct {
+		slice, whole []replay.Stopped
+		want         bool
+	}{
+		{nil, nil, true},
+		{nil, stops("1001"), true},
+		{stops("1001"), stops("1001", "1002"), true},
+		{stops("1001"), nil, false},
+		{stops("1001"), stops("1002"), false},
+	} {
+		if got := played(tt.slice, tt.whole); got != tt.want {
+			t.Errorf("a slice that stops %v, of a session that stops %v: %t", tt.slice, tt.whole, got)
 		}
 	}
 }

@@ -1,11 +1,13 @@
 package diff_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -103,6 +105,39 @@ func TestShrinkFindsTheLeast(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestShrinkKeepsSignInsWhole: without them no command is answered, and any
+// would pass for one whose answer GC leaves out. The calls that came before the
+// command go too, although it came after them.
+func TestShrinkKeepsSignInsWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		recording := steady(t, 1)
+		cfg := plain(70, "missing:1003/State:LOGOUT")
+		cfg.DelayMax = 20 * time.Millisecond
+		try := tryOn(t, cfg, recording)
+		found, err := replay.Shrink(t.Context(), seq(recording), replay.ShrinkOptions{
+			Fails: func(ctx context.Context, plan *replay.Plan) (bool, error) {
+				r, err := try(ctx, plan)
+				if err != nil {
+					return false, err
+				}
+				return slices.ContainsFunc(r.Differences, func(d diff.Difference) bool {
+					return d.Class == "missing" && d.Conversation == "1003" && bytes.Contains(recording[*d.Left-1].Body, []byte("#State#LOGOUT#"))
+				}), nil
+			},
+		})
+		if err != nil || !found.Least {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		var commands []string
+		for i := range found.Plan.Steps {
+			commands = append(commands, found.Plan.Steps[i].Name+"#"+found.Plan.Steps[i].Agent)
+		}
+		if got := strings.Join(commands, " "); got != "Connect#1003 Login#1003 LogoutWithReason#1003" {
+			t.Errorf("shrunk to %s", got)
+		}
+	})
 }
 
 // TestShrinkOfAFaultThatComesAndGoes: a look in three misses the fault, and the
