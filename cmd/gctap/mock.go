@@ -174,8 +174,11 @@ func (m *mocking) safe(ctx context.Context, config link.Config, conn *link.Conn)
 			return fmt.Errorf("mock on %s refused: %s; --allow-source plays there all the same", config.Broker, why)
 		}
 	}
-	if m.flags.allowLive || m.flags.look <= 0 {
+	if m.flags.allowLive {
 		return nil
+	}
+	if m.flags.look <= 0 {
+		return usagef("--look %s does not listen for live agents at all: if that is meant, say --allow-live", m.flags.look)
 	}
 	m.say.line("listening for %s whether agents are at work on %s", m.flags.look, config.Broker)
 	heard, err := replay.Look(ctx, conn, m.flags.look, nil)

@@ -83,7 +83,7 @@ func TestMockFallback(t *testing.T) {
 	} {
 		t.Run(tt.fallback, func(t *testing.T) {
 			b := startBroker(t, brokertest.Options{})
-			p := gctap(t, db, "mock", "incident", "--on", b.URL(), "--look", "0s", "--allow-source", "--fallback", tt.fallback)
+			p := gctap(t, db, "mock", "incident", "--on", b.URL(), "--allow-live", "--allow-source", "--fallback", tt.fallback)
 			p.until("playing GC")
 			strange := gcsim.Scenario{Name: "strange", Scripts: []gcsim.Script{{Person: shiftSite.People[0], Steps: []gcsim.Step{
 				{Login: true},
@@ -111,6 +111,7 @@ func TestMockRefuses(t *testing.T) {
 		{"no broker", "--on", []string{"mock", "incident"}},
 		{"a wrong --fallback", "--fallback", []string{"mock", "incident", "--on", b.URL(), "--fallback", "prayer"}},
 		{"a wrong --map", "--map", []string{"mock", "incident", "--on", b.URL(), "--map", "x"}},
+		{"not to listen", "--allow-live", []string{"mock", "incident", "--on", b.URL(), "--allow-source", "--look", "0s"}},
 		{"a session that is not there", "no session", []string{"mock", "nothing", "--on", b.URL()}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
