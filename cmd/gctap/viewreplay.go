@@ -63,7 +63,7 @@ func (a *app) viewReplay(ctx context.Context, ref string, f viewFlags, options v
 	}
 	defer t.close()
 	d := newDeck(ctx, r, t)
-	options.Replay, options.Desk = d, a.desk(r.from)
+	options.Replay, options.Desk = d, d.desk(a)
 	return d.end(viewer.Run(ctx, d.sources(), options))
 }
 
@@ -116,6 +116,37 @@ func (d *deck) sources() model.Source {
 		return model.TwoSources(d.replaying.from, d.target.db)
 	}
 	return d.replaying.from
+}
+
+// desk is that of the store that a session is in: the ids of the new one's are
+// negative where that is another.
+func (d *deck) desk(a *app) model.Desk {
+	old := a.desk(d.replaying.from)
+	if !d.apart() {
+		return old
+	}
+	fresh := a.desk(d.target.db)
+	of := func(id int64) (model.Desk, int64) {
+		if id < 0 {
+			return fresh, -id
+		}
+		return old, id
+	}
+	return model.Desk{
+		Mark: func(ctx context.Context, session, seq int64, text string) error {
+			desk, own := of(session)
+			return desk.Mark(ctx, own, seq, text)
+		},
+		Unmark: func(ctx context.Context, session, seq int64) error {
+			desk, own := of(session)
+			return desk.Unmark(ctx, own, seq)
+		},
+		Export: func(ctx context.Context, s store.Session, f *store.Filter, file string, p *model.Progress) (string, error) {
+			desk, own := of(s.ID)
+			s.ID = own
+			return desk.Export(ctx, s, f, file, p)
+		},
+	}
 }
 
 func (d *deck) began(s store.Session) {

@@ -10,9 +10,14 @@ import (
 // consoleIn starts the viewer with a replay of the incident in a terminal.
 func consoleIn(t *testing.T, db string, lab laboratory, args string) *tmux {
 	t.Helper()
+	return consoleOf(t, "incident", db, lab, args)
+}
+
+func consoleOf(t *testing.T, session, db string, lab laboratory, args string) *tmux {
+	t.Helper()
 	credentials, _ := credentialsFile(t, t.TempDir())
-	return startTmux(t, fmt.Sprintf("gctap --db %s view incident --to %s --sync cause --stimulus sim --look 50ms --allow-source --credentials %s %s%s",
-		db, lab.URL(), credentials, args, afterwards))
+	return startTmux(t, fmt.Sprintf("gctap --db %s view %s --to %s --sync cause --stimulus sim --look 50ms --allow-source --credentials %s %s%s",
+		db, session, lab.URL(), credentials, args, afterwards))
 }
 
 // TestViewReplays steers a replay from the viewer, to its end and to a stop in
@@ -82,6 +87,42 @@ func TestViewReplays(t *testing.T) {
 		if code := p.end(nil); code != exitFailed {
 			t.Errorf("there is a session: exit %d: %s", code, p.said())
 		}
+	})
+	t.Run("incomplete", func(t *testing.T) {
+		term := consoleIn(t, db, startLaboratory(t, 84), "--name lacking --stimulus none --timeout 100ms")
+		term.sees("ready: Space starts")
+		term.keys("Space")
+		term.sees("ended: o opens the new session, lacking", "did not come: ")
+		term.keys("C-c")
+		term.restored(exitIncomplete)
+	})
+	t.Run("from a file", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "incident.gctap")
+		if p := gctap(t, db, "export", "incident", "-o", file); p.end(nil) != exitOK {
+			t.Fatal(p.said())
+		}
+		own := filepath.Join(t.TempDir(), "own.db")
+		term := consoleOf(t, file, own, startLaboratory(t, 85), `--name apart --break 'name == "MakeReady"'`)
+		term.sees("ready: Space starts")
+		term.keys("Space")
+		term.sees("at a breakpoint")
+		term.keys("o")
+		term.sees("apart  LIVE", "Login")
+		term.keys("g", "m")
+		term.sees("*     1 ")
+		term.keys("4", "X")
+		term.sees("ended: o opens the new session, apart")
+		term.keys("C-c")
+		term.restored(exitInterrupted)
+		s, kept := records(t, own, "apart")
+		if s.EndedAt == nil || s.EndReason != "interrupted" || len(kept) == 0 {
+			t.Errorf("session %+v of %d records", s, len(kept))
+		}
+	})
+	t.Run("the broker that was recorded", func(t *testing.T) {
+		term := startTmux(t, fmt.Sprintf("gctap --db %s view incident --to %s --credentials /dev/null%s", db, startLaboratory(t, 86).URL(), afterwards))
+		term.sees("refused", "--allow-source")
+		term.restored(exitFailed)
 	})
 	t.Run("refused", func(t *testing.T) {
 		term := startTmux(t, fmt.Sprintf("gctap --db %s view incident --to stomp://127.0.0.1:1 --credentials /nowhere%s", db, afterwards))
