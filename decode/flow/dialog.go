@@ -94,6 +94,20 @@ func (c *Call) cause(receiver, dialog, state string, now time.Duration, o *Optio
 	return nil
 }
 
+// met returns when the last command after x was sent by which another agent
+// brings the same about for the receiver; 0 where there is none.
+func (c *Call) met(x *Exchange, receiver, dialog, state string) time.Duration {
+	for _, y := range slices.Backward(c.commands) {
+		if y.Seq <= x.Seq {
+			break
+		}
+		if y.Agent != receiver && y.Outcome != Failed && brings(y, receiver, dialog, state) {
+			return y.At
+		}
+	}
+	return 0
+}
+
 // touchDialog returns the dialog of id, a new one in a call of its own if it
 // is not known.
 func (f *Flow) touchDialog(id string) *Dialog {
@@ -254,6 +268,7 @@ func (c *Call) again(d *Dialog, receiver, state string, now time.Duration, o *Op
 func (f *Flow) judge(rec *capture.Record, msg *decode.Message, facts *Facts, d *Dialog, born bool) {
 	c, state := d.call, State(msg)
 	if facts.By != nil {
+		facts.Met = c.met(facts.By, facts.Conversation, d.ID, state)
 		return
 	}
 	if facts.By = f.rang(c, facts.Conversation, msg.Name); facts.By != nil {

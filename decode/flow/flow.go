@@ -84,6 +84,10 @@ type Facts struct {
 	Trigger *Stimulus   // the record shows that something outside happened
 	Forgot  []Forgotten // what was let go of at this record
 	By      *Exchange   // the command that brought the event about, by its answer or on another agent; nil: none
+
+	// Met is when somebody else sent the last command, after By, that the event
+	// had to wait for too: a consultation is ACTIVE once it is answered. 0: none.
+	Met time.Duration
 }
 
 // New returns a Flow at the beginning of a session.

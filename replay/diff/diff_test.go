@@ -95,6 +95,33 @@ func TestReportAsJSON(t *testing.T) {
 	}
 }
 
+// consult is a consultation that the second agent takes as late as answer says.
+const consult = `
+	0s < T1 1001#NewInboundCall#42512#ani=42512#DialogID:700#CallType:ACD_IN#t3
+	1s > AnswerCall#1001 700
+	1100ms < T1 1001#InboundCall#ACTIVE#DialogID:700#42512#ani=42512#t4#CallType:ACD_IN#ParticipantsCount:2#participants:42512,ACTIVE,OUT,,t5|3001,ACTIVE,AGENT_DEVICE,,t6
+	2s > ConsultCall#1001 3002,700
+	2100ms < T1 1001#ConsultCall#INITIATED#AssDialogID:701#3001#ani=3001|associatedDialogId=700#A B#
+	2100ms < T2 1002#NewInboundCall#3001#ani=3001|associatedDialogId=700#DialogID:701#CallType:CONSULT#x
+	ANSWER > AnswerCall#1002 701
+	ACTIVE < T1 1001#ConsultCall#ACTIVE#AssDialogID:701#3001#ani=3001|associatedDialogId=700#A B#`
+
+// TestWhatWaitsForSomebodyElseIsNotLate: a consultation is ACTIVE when it is
+// answered, however long that takes; late is what comes late after that.
+func TestWhatWaitsForSomebodyElseIsNotLate(t *testing.T) {
+	at := func(answer, active string) []capture.Record {
+		return session(t, strings.NewReplacer("ANSWER", answer, "ACTIVE <", active+" <").Replace(consult))
+	}
+	left := at("2200ms", "2300ms")
+	if r := compare(t, left, at("6s", "6100ms"), diff.Options{}); r.Verdict != diff.Same {
+		t.Errorf("answered later: %s", text(r))
+	}
+	r := compare(t, left, at("6s", "9s"), diff.Options{})
+	if len(r.Differences) != 1 || r.Differences[0].Class != diff.Late || r.Differences[0].Why != "3s after what its ConsultCall waited for, on the left 100ms" {
+		t.Errorf("late after the answer: %s", text(r))
+	}
+}
+
 func TestEqualBytesGiveEqualReports(t *testing.T) {
 	w := newWorld(7, 7, time.Second)
 	left := w.session(days(4, 2))

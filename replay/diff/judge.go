@@ -62,7 +62,12 @@ func (c *comparison) both(name string, p pair, moved, late bool) {
 	}
 	if late {
 		d.Class = Late
-		d.Why = fmt.Sprintf("%s after its %s, on the left %s", round(p.right.at-p.left.by.partner.at), p.left.by.name, round(p.left.latency()))
+		since := "its " + p.left.by.name
+		if p.left.met > 0 && p.right.met > 0 {
+			since = "what " + since + " waited for"
+		}
+		l, r := latencies(p, p.left.by.partner)
+		d.Why = fmt.Sprintf("%s after %s, on the left %s", round(r), since, round(l))
 		c.add(d, p.left)
 		clean = false
 	} else if moved {
@@ -246,7 +251,7 @@ func (c *comparison) lateOnes(pairs []pair, moved map[*entry]bool) map[*entry]bo
 	last := map[int64]time.Duration{} // by command: when its last late event came
 	for _, p := range events {
 		by := p.left.by.partner
-		l, r := p.left.latency(), p.right.at-by.at
+		l, r := latencies(p, by)
 		if r <= c.opts.Late || r <= 3*l {
 			continue
 		}

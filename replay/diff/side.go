@@ -75,14 +75,15 @@ type entry struct {
 	state     string
 	lane      lane // events of one lane are ordered among themselves
 	dialog    string
-	by        *cause // the command that brought the event about
-	self      *cause // of a command
-	key       uint64 // of the name, the state and all that should be equal in both sessions
-	cause     uint64 // the key, and the command behind the message
-	place     int    // in its conversation
-	partner   *entry // what it is aligned with
-	marks     string // see digester
-	typed     bool   // has a JMSType
+	by        *cause        // the command that brought the event about
+	met       time.Duration // see flow.Facts
+	self      *cause        // of a command
+	key       uint64        // of the name, the state and all that should be equal in both sessions
+	cause     uint64        // the key, and the command behind the message
+	place     int           // in its conversation
+	partner   *entry        // what it is aligned with
+	marks     string        // see digester
+	typed     bool          // has a JMSType
 	jmsType   string
 	body      string
 }
@@ -101,8 +102,15 @@ func (c *cause) alignedWith(right *cause) bool {
 	return c.partner.seq != 0 && c.partner.seq == right.seq
 }
 
-// latency is how long after its command an event came.
-func (e *entry) latency() time.Duration { return e.at - e.by.at }
+// latencies are how long after their commands two aligned events came, by being
+// the left one's command on the right. Where both had to wait for somebody
+// else's command as well, they count from that.
+func latencies(p pair, by link) (left, right time.Duration) {
+	if p.left.met > 0 && p.right.met > 0 {
+		return p.left.at - p.left.met, p.right.at - p.right.met
+	}
+	return p.left.at - p.left.by.at, p.right.at - by.at
+}
 
 // input is the message as it was on the wire.
 func (e *entry) input() decode.Input {
@@ -245,7 +253,7 @@ func (p *pass) keep(rec *capture.Record, msg *decode.Message, facts *flow.Facts)
 	name := facts.Conversation
 	if x := facts.By; x != nil {
 		p.by = cause{link: link{x.Seq, x.At}, name: x.Name, conv: x.Conversation}
-		e.by = &p.by
+		e.by, e.met = &p.by, facts.Met
 		if facts.Exchange != nil && isService(e.name) {
 			name = x.Conversation // whether Connect overtakes the answer to Hello is nobody's doing
 		}

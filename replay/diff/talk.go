@@ -64,6 +64,7 @@ func (e *entry) append(to []byte, conv string, marks []byte, rec *capture.Record
 		if flags&flagForeign != 0 {
 			to = appendText(to, e.by.conv)
 		}
+		to = binary.AppendUvarint(to, uint64(e.met))
 	}
 	to = binary.AppendUvarint(to, uint64(len(marks)))
 	to = append(to, marks...)
@@ -164,7 +165,7 @@ func (t *talk) parse(e *entry, in cursor) {
 		if flags&flagForeign != 0 {
 			by.conv = in.text()
 		}
-		e.by = t.cause(&by)
+		e.by, e.met = t.cause(&by), time.Duration(in.number())
 	}
 	e.marks = in.text()
 	e.jmsType, e.body = in.text(), in.text()
