@@ -37,6 +37,10 @@ type demoFlags struct {
 	view bool
 }
 
+// demoThink is how long the demo's people think. Two who act within a broker's
+// delay of each other may come in another order when they are replayed.
+const demoThink = 50 * time.Millisecond
+
 func demoCommand(a *app) *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
@@ -195,6 +199,7 @@ func (d *demonstration) record(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	scenario.Think = demoThink
 	err = gcsim.RunScenario(ctx, func() (capture.Link, error) { return site.dial(ctx) }, scenario)
 	stop()
 	return errors.Join(err, <-recorded)

@@ -55,7 +55,7 @@ func recordShift(t *testing.T, db string) {
 
 func recordShiftOf(t *testing.T, site *gcsim.Site, db string) {
 	t.Helper()
-	recordShiftOn(t, startLaboratoryOf(t, site, 1), site, db, 0)
+	recordShiftOn(t, startLaboratoryOf(t, site, 1), site, db, 40*time.Millisecond)
 }
 
 // recordShiftOn records the shift of a site's people, who think before each
