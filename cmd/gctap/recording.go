@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -217,9 +219,27 @@ func (r *recording) info(peer link.Peer) store.SessionInfo {
 // said so.
 func siteZone(flag string) (zone string, assumed bool) {
 	if flag == "" {
-		return time.Local.String(), true
+		return zoneName(time.Local.String(), "/etc/localtime"), true
 	}
 	return flag, false
+}
+
+// zoneName returns a name for this machine's time zone that means the same on
+// another one. What the machine takes from a link has no name but Local: the
+// link then tells it, where it leads into the zone database.
+func zoneName(local, link string) string {
+	if local != "Local" {
+		return local
+	}
+	path, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return local
+	}
+	_, name, ok := strings.Cut(filepath.ToSlash(path), "/zoneinfo/")
+	if _, err := time.LoadLocation(name); !ok || err != nil {
+		return local
+	}
+	return name
 }
 
 // before returns the last session of the same durable tap, nil where there is
