@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -124,8 +125,7 @@ const (
 	timeWidth = 900
 	timeRow   = 44
 	timeTop   = 30
-	// timeBars is how many bars are drawn; what is too short to be seen is
-	// left out first.
+	// timeBars is how many bars are drawn: the longest.
 	timeBars = 4000
 )
 
@@ -183,12 +183,17 @@ func timeline(entries []check.Entry, gaps []check.AuditGap, from, to time.Time, 
 		}
 	}
 	p.agents(rows)
+	shown := longest{most: timeBars}
+	for i := range entries {
+		if row, ok := rows[entries[i].Agent]; ok && row >= 0 && (entries[i].Kind == check.KindState || entries[i].Kind == check.KindCall) {
+			shown.add(&entries[i])
+		}
+	}
+	entries, left := shown.result()
+	p.Omitted += int(left)
 	for i := range entries {
 		e := &entries[i]
-		row, ok := rows[e.Agent]
-		if !ok || row < 0 || e.Kind != check.KindState && e.Kind != check.KindCall {
-			continue
-		}
+		row := rows[e.Agent]
 		b := bar{X: round(x(e.From)), W: round(max(x(e.To)-x(e.From), 0.5)), Y: float64(row + 14), H: 16}
 		p.bar(&b, e, zone)
 	}
@@ -202,6 +207,49 @@ func timeline(entries []check.Entry, gaps []check.AuditGap, from, to time.Time, 
 	}
 	p.Desc = fmt.Sprintf("States and calls of %d agents from %s to %s; the audit tables hold the same figures", len(p.Agents), from.In(zone).Format(time.DateTime), to.In(zone).Format(time.DateTime))
 	return p
+}
+
+// longest keeps so many entries, the longest, in their order. Of those that are
+// equally long it keeps some from everywhere.
+type longest struct {
+	most    int
+	entries []check.Entry
+	left    int64
+}
+
+func (l *longest) add(e *check.Entry) {
+	if l.entries = append(l.entries, *e); len(l.entries) >= 2*l.most {
+		l.shrink()
+	}
+}
+
+// result returns the entries, and how many were left out.
+func (l *longest) result() ([]check.Entry, int64) {
+	l.shrink()
+	return l.entries, l.left
+}
+
+func (l *longest) shrink() {
+	if len(l.entries) <= l.most {
+		return
+	}
+	scatter := func(e *check.Entry) uint64 { return uint64(e.Seqs[0]) * 0x9E3779B97F4A7C15 } // Fibonacci hashing
+	order := make([]int, len(l.entries))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := &l.entries[i], &l.entries[j]
+		return cmp.Or(cmp.Compare(b.To.Sub(b.From), a.To.Sub(a.From)), cmp.Compare(scatter(a), scatter(b)), cmp.Compare(i, j))
+	})
+	l.left += int64(len(order) - l.most)
+	order = order[:l.most]
+	slices.Sort(order)
+	kept := make([]check.Entry, 0, 2*l.most)
+	for _, i := range order {
+		kept = append(kept, l.entries[i])
+	}
+	l.entries = kept
 }
 
 // timeAgents is how many agents the timeline shows.
@@ -227,10 +275,6 @@ func (p *timePicture) agents(rows map[string]int) {
 
 // bar adds the bar of a state, or above it that of a call.
 func (p *timePicture) bar(b *bar, e *check.Entry, zone *time.Location) {
-	if len(p.Bars) >= timeBars {
-		p.Omitted++
-		return
-	}
 	what := strings.TrimSpace(e.State + " " + e.Reason + " " + e.Label)
 	b.Class = stateClasses[e.State]
 	if b.Class == "" {

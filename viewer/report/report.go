@@ -37,7 +37,7 @@ import (
 const (
 	maxFindings = 1000
 	maxMessages = 400
-	maxEntries  = 20_000 // of the timeline and the sessions
+	maxEntries  = 20_000 // of the timeline: the longest; and of the sessions
 	maxBody     = 4000   // bytes of a body that are shown
 )
 
@@ -162,16 +162,17 @@ func (p *Page) figures(records iter.Seq2[capture.Record, error], part *store.Sel
 			p.Findings = append(p.Findings, f)
 		}
 	})
-	left := 0
+	var left int64
+	shown := longest{most: maxEntries}
 	audit := check.NewAudit(check.AuditOptions{Zone: o.Zone, Only: part.Only()}, func(e *check.Entry) {
 		switch {
 		case e.Kind != check.KindSession && e.Kind != check.KindState && e.Kind != check.KindCall:
-		case len(entries)+len(p.Sessions) >= maxEntries:
+		case e.Kind != check.KindSession:
+			shown.add(e)
+		case len(p.Sessions) >= maxEntries:
 			left++
-		case e.Kind == check.KindSession:
-			p.Sessions = append(p.Sessions, *e)
 		default:
-			entries = append(entries, *e)
+			p.Sessions = append(p.Sessions, *e)
 		}
 	})
 	stats := check.NewStats()
@@ -185,7 +186,8 @@ func (p *Page) figures(records iter.Seq2[capture.Record, error], part *store.Sel
 	}
 	p.Stats, p.Audit = stats.Summary(), audit.Result()
 	p.tellSlice(part.Slice(), o.Show)
-	if left > 0 {
+	entries, short := shown.result()
+	if left += short; left > 0 {
 		p.notes = append(p.notes, fmt.Sprintf("%d more stretches of time are not in the timeline and the list of sign-ins; the totals hold them.", left))
 	}
 	return worst, entries, nil

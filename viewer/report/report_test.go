@@ -320,3 +320,41 @@ func TestComparisonPage(t *testing.T) {
 		t.Error("the page runs or loads something")
 	}
 }
+
+// TestTimelineReachesTheEnd leaves out what is too short to be seen, not what
+// comes last.
+func TestTimelineReachesTheEnd(t *testing.T) {
+	s, one := session(t, day(timeBars/3), store.SessionInfo{Name: "a long day", Origin: store.OriginRecord, StartedAt: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)})
+	p, err := Session(context.Background(), s, one, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bars := p.timeline.Bars
+	if len(bars) > timeBars || p.timeline.Omitted == 0 {
+		t.Fatalf("%d bars, %d left out: nothing had to be", len(bars), p.timeline.Omitted)
+	}
+	if last := bars[len(bars)-1]; last.X < timeLeft+timeWidth*0.99 {
+		t.Errorf("the last bar begins at %v of %d: %s", last.X-timeLeft, timeWidth, last.Title)
+	}
+}
+
+// TestEntriesKeepTheLongest in a bounded number.
+func TestEntriesKeepTheLongest(t *testing.T) {
+	at := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	kept := longest{most: 10}
+	for i := range 1000 {
+		kept.add(&check.Entry{From: at, To: at.Add(time.Duration(i%100) * time.Second), Seqs: []int64{int64(i)}})
+		if n := len(kept.entries); n > 20 {
+			t.Fatalf("%d entries are held", n)
+		}
+	}
+	entries, left := kept.result()
+	if len(entries) != 10 || left != 990 {
+		t.Fatalf("%d entries, %d left out", len(entries), left)
+	}
+	for i, e := range entries {
+		if want := int64(99 + 100*i); e.Seqs[0] != want {
+			t.Errorf("entry %d is %d of %v, want %d", i, e.Seqs[0], e.To.Sub(e.From), want)
+		}
+	}
+}
