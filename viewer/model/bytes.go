@@ -59,13 +59,13 @@ func fold(text []byte, width int, inType bool) []span {
 	from, cells := 0, 0
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRune(text[i:])
-		wide := runewidth.RuneWidth(r)
+		wide := seenWidth(r)
 		if cells+wide > width && i > from {
 			rows = append(rows, span{from, i, inType})
 			from, cells = i, 0
 		}
 		i += n
-		if cells += max(wide, 0); r == '\n' {
+		if cells += wide; r == '\n' {
 			rows = append(rows, span{from, i, inType})
 			from, cells = i, 0
 		}
@@ -74,6 +74,15 @@ func fold(text []byte, width int, inType bool) []span {
 		rows = append(rows, span{from, len(text), inType})
 	}
 	return rows
+}
+
+// seenWidth is how many columns a character takes once it is made printable:
+// most that have no width of their own are then visible.
+func seenWidth(r rune) int {
+	if w := runewidth.RuneWidth(r); w > 0 {
+		return w
+	}
+	return runewidth.StringWidth(Printable(string(r)))
 }
 
 func (p *page) rows() int {
@@ -305,7 +314,7 @@ func (p *page) under(row, x int) spot {
 	i, cells := r.from, 0
 	for i < r.to {
 		c, n := utf8.DecodeRune(p.part(spot{0, r.inType})[i:])
-		if cells += runewidth.RuneWidth(c); cells > x || i+n >= r.to {
+		if cells += seenWidth(c); cells > x || i+n >= r.to {
 			break
 		}
 		i += n

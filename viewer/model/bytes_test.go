@@ -3,6 +3,8 @@ package model
 import (
 	"strings"
 	"testing"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // lights returns the text of the lit parts of the screen, and of the selected
@@ -139,5 +141,26 @@ func TestMeaningsStandBesideValues(t *testing.T) {
 	m, _ := reading1(t, "1001#Error#CF_INVALID_OBJECT_STATE#x")
 	if text := shown(m); !strings.Contains(text, "CF_INVALID_OBJECT_STATE  ") {
 		t.Errorf("an error code is not explained:\n%s", text)
+	}
+}
+
+// TestControlCharactersAreFolded counts what is seen: a control character takes
+// a column, though it has no width of its own.
+func TestControlCharactersAreFolded(t *testing.T) {
+	m, _ := reading1(t, strings.Repeat("\x01\x02\xff\u202e", 100)+"end")
+	m.Key("r")
+	text := ""
+	for _, line := range m.Reader.Visible() {
+		if n := runewidth.StringWidth(line.Text); n > 100 {
+			t.Errorf("a row of %d columns on a screen of 100: %q", n, line.Text)
+		}
+		text += line.Text
+	}
+	if !strings.HasSuffix(text, "end") {
+		t.Errorf("the end is not shown: %q", text)
+	}
+	m.Click(40, 3) // bytes 0xff are one each, the mark that turns the direction is three
+	if at := m.Reader.at; at.offset != 40/4*6 {
+		t.Errorf("column 40 is byte %d", at.offset)
 	}
 }

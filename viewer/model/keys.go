@@ -3,6 +3,9 @@ package model
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
 )
 
 // The views. Everywhere is none of them: its bindings hold in all.
@@ -167,8 +170,12 @@ var hints = map[Name]string{
 // Hints are the keys that the last line of the screen names in a view.
 func Hints(v Name) string { return hints[v] }
 
-// helpText is the help screen: the key table, read from top to bottom.
-func helpText(v Name) Text {
+// helpKeys is how many columns the keys have on the help screen.
+const helpKeys = 27
+
+// helpText is the help screen: the key table, read from top to bottom, and
+// folded where the screen has no room.
+func helpText(v Name, width int) Text {
 	var lines []Line
 	for _, view := range []Name{v, Everywhere, PromptLine} {
 		title := "Everywhere"
@@ -190,9 +197,31 @@ func helpText(v Name) Text {
 				i++
 				keys += ", " + Bindings[i].Key
 			}
-			lines = append(lines, Line{Text: fmt.Sprintf("  %-24s %s", keys, help)})
+			lines = appendHelp(lines, "  "+keys, help, width)
 		}
 		lines = append(lines, Line{})
 	}
 	return textOf(lines)
+}
+
+// appendHelp adds the lines of a row: the keys, and beside or below them what
+// they do.
+func appendHelp(lines []Line, keys, help string, width int) []Line {
+	indent := helpKeys
+	if width < 2*helpKeys {
+		indent = 4
+	}
+	text := keys
+	for _, word := range strings.Fields(help) {
+		switch at := runewidth.StringWidth(text); {
+		case at < indent:
+			text += strings.Repeat(" ", indent-at) + word
+		case at+1+runewidth.StringWidth(word) > width:
+			lines = append(lines, Line{Text: text})
+			text = strings.Repeat(" ", indent) + word
+		default:
+			text += " " + word
+		}
+	}
+	return append(lines, Line{Text: text})
 }

@@ -360,7 +360,10 @@ func (v *LadderView) row(c Canvas, l *layout, y int, item *Item, selected *Rung)
 		style = style.Selected()
 		c.Fill(y, style)
 	}
-	c.Put(0, y, 7, fmt.Sprintf("%7d", item.Seq), style)
+	c.Put(0, y, ladderClock, fmt.Sprintf("%7d", item.Seq), style)
+	if _, marked := v.marks.at(item.Seq); marked {
+		c.Put(ladderClock-1, y, ladderClock, "*", style)
+	}
 	c.Put(ladderClock, y, ladderLeft-2, v.clock(item), style)
 	if item.Seq != v.Selected && sameExchange(&r, selected) {
 		c.Put(ladderLeft-2, y, ladderLeft-1, "•", style)

@@ -594,3 +594,25 @@ func TestLadderIsOpenedWhereTheListIsGoing(t *testing.T) {
 		t.Errorf("the ladder is at %d", v.Selected)
 	}
 }
+
+// TestLadderKnowsMarksMadeElsewhere goes to marks that were made in the list,
+// or while a message was read, after the ladder was opened.
+func TestLadderKnowsMarksMadeElsewhere(t *testing.T) {
+	src, one := stored(t, shift())
+	m := New()
+	m.Desk = Desk{Mark: src.Mark, Unmark: src.Unmark}
+	m.Open(one)
+	settle(t, m, src)
+	press(t, m, src, "2", "1", "g", "j", "j", "m", "g", "2", "]")
+	v := m.Top().(*LadderView)
+	if v.Selected != 3 {
+		t.Errorf("] goes to %d, the mark is on 3: %s", v.Selected, m.Notice)
+	}
+	if line := strings.Split(draw(m).String(), "\n")[3]; !strings.Contains(line, "3*") {
+		t.Errorf("the mark is not seen: %q", line)
+	}
+	press(t, m, src, "j", "Enter", "m", "q", "g", "]", "]")
+	if v.Selected != 4 {
+		t.Errorf("] goes to %d, the mark is on 4: %s", v.Selected, m.Notice)
+	}
+}

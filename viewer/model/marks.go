@@ -123,7 +123,15 @@ func (m *Model) changeMark(seq int64, change func(ctx context.Context, session i
 	m.Later(&Task{
 		What: "saving the mark",
 		Do: func(ctx context.Context, _ Source, _ *Progress) (func(), error) {
-			return func() { m.Messages.marks.stale = true }, change(ctx, id)
+			return m.marksChanged, change(ctx, id)
 		},
 	})
+}
+
+// marksChanged has the marks read again, by all that show them.
+func (m *Model) marksChanged() {
+	m.Messages.marks.stale = true
+	if v, ok := m.tabs[Ladder].(*LadderView); ok {
+		v.marks.stale = true
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -588,18 +589,31 @@ func (l *Messages) Click(m *Model, _, y int) {
 }
 
 // messageColumns are those of seq, time, direction, agent, name and summary.
-var messageColumns = []int{0, 8, 21, 24, 33, 50}
+// Long numbers move the others to the right.
+func messageColumns(last int64) []int {
+	columns := []int{0, 8, 21, 24, 33, 50}
+	for i := range columns[1:] {
+		columns[1+i] += seqWidth(last) - seqLeast
+	}
+	return columns
+}
+
+// seqLeast is how many columns a seq has at the least.
+const seqLeast = 6
+
+func seqWidth(last int64) int { return max(len(strconv.FormatInt(last, 10)), seqLeast) }
 
 // Draw shows one message a line.
 func (l *Messages) Draw(c Canvas) {
 	width, _ := c.Size()
-	Columns(c, 0, Title, messageColumns, "    SEQ", clockTitles[l.Clock], "", "AGENT", "NAME", "WHAT")
+	columns := messageColumns(l.Session.LastSeq)
+	Columns(c, 0, Title, columns, fmt.Sprintf("%*s", columns[1]-1, "SEQ"), clockTitles[l.Clock], "", "AGENT", "NAME", "WHAT")
 	if l.Filter != nil {
 		text := "filter: " + Printable(l.Filter.String())
 		if n, first := l.Filter.Failures(); n > 0 {
 			text += fmt.Sprintf("  (%d could not be judged: %s)", n, Printable(first.Error()))
 		}
-		c.Put(messageColumns[5]+6, 0, width, text, Mark)
+		c.Put(columns[5]+6, 0, width, text, Mark)
 	}
 	items := l.Visible()
 	switch {
@@ -610,11 +624,11 @@ func (l *Messages) Draw(c Canvas) {
 		c.Put(2, 2, width, `no message passes the filter: / changes it, \ takes it away`, Dim)
 	}
 	for i := range items {
-		l.drawItem(c, 1+i, &items[i])
+		l.drawItem(c, 1+i, columns, &items[i])
 	}
 }
 
-func (l *Messages) drawItem(c Canvas, y int, item *Item) {
+func (l *Messages) drawItem(c Canvas, y int, columns []int, item *Item) {
 	style, what, sign := styleOf(item), item.Summary, " "
 	if mark, ok := l.marks.at(item.Seq); ok {
 		sign = "*"
@@ -629,7 +643,7 @@ func (l *Messages) drawItem(c Canvas, y int, item *Item) {
 		style = style.Selected()
 		c.Fill(y, style)
 	}
-	Columns(c, y, style, messageColumns, fmt.Sprintf("%s%6d", sign, item.Seq), l.clock(item), arrows[item.Direction], item.Agent, item.Name, what)
+	Columns(c, y, style, columns, fmt.Sprintf("%s%*d", sign, columns[1]-2, item.Seq), l.clock(item), arrows[item.Direction], item.Agent, item.Name, what)
 }
 
 func styleOf(item *Item) Style {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mattn/go-runewidth"
+
 	"gctap/capture"
 	"gctap/store"
 )
@@ -463,6 +465,42 @@ func TestKeyTableIsSound(t *testing.T) {
 	for _, tab := range Tabs() {
 		if got := ActionFor(MessageList, tab.Key); got != "tab."+string(tab.Name) {
 			t.Errorf("%s leads to %q, not to the tab %s", tab.Key, got, tab.Name)
+		}
+	}
+}
+
+func TestLongNumbersAreWhole(t *testing.T) {
+	utc(t)
+	src := &fake{sessions: []store.Session{session(1, 123_456_789, false)}}
+	m := New()
+	settle(t, m, src)
+	press(t, m, src, "Enter", "G")
+	if lines := draw(m).String(); !strings.Contains(lines, "123456789 ") || !strings.Contains(lines, " 123456788 ") {
+		t.Errorf("a seq is cut:\n%s", lines)
+	}
+}
+
+// TestHelpFitsTheScreen folds what a narrow screen has no room for.
+func TestHelpFitsTheScreen(t *testing.T) {
+	for _, width := range []int{80, 40} {
+		for view := range opened {
+			m := New()
+			m.Resize(width, 1000)
+			h := newHelp(view)
+			m.Push(h)
+			var all strings.Builder
+			for _, line := range h.Visible() {
+				if n := runewidth.StringWidth(line.Text); n > width {
+					t.Errorf("%d columns in %d: %q", n, width, line.Text)
+				}
+				all.WriteString(" " + line.Text)
+			}
+			text := strings.Join(strings.Fields(all.String()), " ")
+			for _, b := range Bindings {
+				if (b.View == view || b.View == Everywhere) && !strings.Contains(text, b.Help) {
+					t.Errorf("the help of %q on %d columns lacks %q", view, width, b.Help)
+				}
+			}
 		}
 	}
 }

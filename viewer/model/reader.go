@@ -471,9 +471,12 @@ func (r *Reader) Next() *Task {
 }
 
 // A helpView is the help screen, over the view that it explains.
-type helpView struct{ Scroll }
+type helpView struct {
+	Scroll
+	of Name
+}
 
-func newHelp(of Name) *helpView { return &helpView{Scroll{text: helpText(of)}} }
+func newHelp(of Name) *helpView { return &helpView{of: of} }
 
 // Name is Help.
 func (h *helpView) Name() Name { return Help }
@@ -481,9 +484,9 @@ func (h *helpView) Name() Name { return Help }
 // Title says where in the help the screen is.
 func (h *helpView) Title() string { return "gctap  help  " + h.Position() }
 
-// Resize does not fold the lines.
-func (h *helpView) Resize(_, height int) {
-	h.height = height
+// Resize folds the text anew.
+func (h *helpView) Resize(width, height int) {
+	h.text, h.height = helpText(h.of, width), height
 	h.by(0)
 }
 
