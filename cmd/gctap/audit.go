@@ -258,9 +258,9 @@ func (p *auditCSV) result(r *check.AuditResult, _ *store.Slice) error {
 			}
 		}
 		line("loggedIn", "", "", "", "", check.Total{}, d.LoggedIn, d.Uncertain)
-		line("signIns", "", "", "", "", check.Total{Count: d.SignIns}, 0, 0)
-		line("signOuts", "", "", "", "", check.Total{Count: d.SignOuts}, 0, 0)
-		line("forced", "", "", "", "", check.Total{Count: d.Forced}, 0, 0)
+		line("signIns", "", "", "", "", d.SignIns, 0, 0)
+		line("signOuts", "", "", "", "", d.SignOuts, 0, 0)
+		line("forced", "", "", "", "", d.Forced, 0, 0)
 		for _, s := range d.States {
 			line("state", s.State, s.Reason, s.Label, "", s.Times, s.Time, s.Uncertain)
 		}
@@ -377,7 +377,7 @@ func (p *auditTable) result(r *check.AuditResult, _ *store.Slice) error {
 	}
 	fmt.Fprintln(t, "\tCALLS\tLENGTH\tLONGEST")
 	for _, d := range r.Days {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d", printable(d.Agent), d.Day, d.SignIns, d.SignOuts, d.Forced)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d", printable(d.Agent), d.Day, d.SignIns.Count, d.SignOuts.Count, d.Forced.Count)
 		for i := range d.Counts {
 			fmt.Fprintf(t, "\t%d", d.Counts[i].Count)
 		}

@@ -153,8 +153,8 @@ type dayKey struct{ agent, day string }
 type Day struct {
 	Agent, Name, Team string
 	Day               string
-	SignIns, SignOuts int
-	Forced            int           // of the sign-outs
+	SignIns, SignOuts Total
+	Forced            Total         // of the sign-outs
 	LoggedIn          time.Duration // time in all states
 	Uncertain         time.Duration // of that
 	States            []*StateTotal // sorted by state and reason
@@ -236,8 +236,12 @@ func (d *Day) MarshalJSON() ([]byte, error) {
 		Longest    float64          `json:"longestCallSeconds"`
 		TalkUnsafe float64          `json:"uncertainCallSeconds"`
 		Actions    []action         `json:"actions"`
+		InSeqs     []int64          `json:"signInSeqs"`
+		OutSeqs    []int64          `json:"signOutSeqs"`
+		ForcedSeqs []int64          `json:"forcedSeqs"`
 	}{
-		Kind: "day", Agent: d.Agent, Name: d.Name, Team: d.Team, Day: d.Day, SignIns: d.SignIns, SignOuts: d.SignOuts, Forced: d.Forced,
+		Kind: "day", Agent: d.Agent, Name: d.Name, Team: d.Team, Day: d.Day, SignIns: d.SignIns.Count, SignOuts: d.SignOuts.Count, Forced: d.Forced.Count,
+		InSeqs: d.SignIns.seqs(), OutSeqs: d.SignOuts.seqs(), ForcedSeqs: d.Forced.seqs(),
 		Seconds: d.LoggedIn.Seconds(), Uncertain: d.Uncertain.Seconds(), States: []state{}, Counts: map[string]count{},
 		Calls: count{d.Calls.Count, d.Calls.seqs()}, Talk: d.Talk.Seconds(), Longest: d.Longest.Seconds(), TalkUnsafe: d.TalkUncertain.Seconds(), Actions: []action{},
 	}
@@ -450,13 +454,14 @@ func (a *Audit) session(w *auditAgent, e *Entry) {
 		return
 	}
 	if e.SignedIn && a.contains(e.From) {
-		a.day(w, e.From).SignIns++
+		a.day(w, e.From).SignIns.add(e.Seqs...)
 	}
 	if !e.Open && a.contains(e.To) {
 		d := a.day(w, e.To)
-		d.SignOuts++
+		last := e.Seqs[len(e.Seqs)-1]
+		d.SignOuts.add(last)
 		if e.How == "forced" || e.How == "logout" && e.By != "" {
-			d.Forced++
+			d.Forced.add(last)
 		}
 	}
 	if from, to, ok := a.within(e.From, e.To); ok && (from.Before(to) || e.From.Equal(e.To)) {

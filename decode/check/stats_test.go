@@ -162,7 +162,7 @@ func figuresOf(t *testing.T, f *floor, only func(int64) bool) sliceFigures {
 		got.counts["unanswered "+l.Name] = l.Unanswered
 	}
 	for _, d := range audit.Result().Days {
-		got.counts["in"] += int64(d.SignIns)
+		got.counts["in"] += int64(d.SignIns.Count)
 		got.counts["state seconds"] += int64(d.LoggedIn)
 		for i := range d.Counts {
 			got.counts["figure "+Figure(i).String()] += int64(d.Counts[i].Count)
