@@ -237,3 +237,23 @@ func TestSlowWorkIsToldAndStopped(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPastedTextIsNoKeys: it is written where a line is, and is not done with
+// its first line.
+func TestPastedTextIsNoKeys(t *testing.T) {
+	s, one := agents(t)
+	term := start(t, s, Options{Session: &one})
+	term.sees("     2 ")
+	paste := func(keys ...any) {
+		term.press(tcell.NewEventPaste(true))
+		term.press(keys...)
+		term.press(tcell.NewEventPaste(false))
+	}
+	paste('q', 'x', tcell.KeyEnter, '2')
+	term.press('j', '/')
+	term.sees("messages", "filter:", "     2 ")
+	paste('s', 'e', 'q', tcell.KeyEnter, '>', '5')
+	term.sees("filter: seq >5")
+	term.press(tcell.KeyEnter)
+	term.sees("WHAT  filter: seq >5", "     6 ")
+}

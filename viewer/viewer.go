@@ -108,6 +108,7 @@ type loop struct {
 
 	copyFile string
 	buttons  tcell.ButtonMask // that are down
+	pasting  bool             // what comes as keys is pasted
 }
 
 // part is a part of the answer to a task, or its end, which may be the panic of
@@ -220,13 +221,29 @@ func (l *loop) event(ev tcell.Event) {
 	case *tcell.EventResize:
 		l.model.Resize(ev.Size())
 		l.screen.Sync()
+	case *tcell.EventPaste:
+		l.pasting = ev.Start()
 	case *tcell.EventKey:
-		l.model.Key(keyName(ev))
+		l.key(ev)
 	case *tcell.EventMouse:
 		l.mouse(ev)
 	}
 	if l.model.TakeRedraw() {
 		l.screen.Sync()
+	}
+}
+
+// key passes on a key. What is pasted is text for the line that is written: it
+// is not done with its first line, and where there is no line it is nothing.
+func (l *loop) key(ev *tcell.EventKey) {
+	switch {
+	case !l.pasting:
+		l.model.Key(keyName(ev))
+	case l.model.Asking() == nil:
+	case ev.Key() == tcell.KeyRune:
+		l.model.Key(keyName(ev))
+	default: // the end of a line, a tabulator
+		l.model.Key("Space")
 	}
 }
 

@@ -180,6 +180,10 @@ func (term *terminal) press(keys ...any) {
 				term.screen.InjectKey(tcell.KeyRune, key, tcell.ModNone)
 			case tcell.Key:
 				term.screen.InjectKey(key, 0, tcell.ModNone)
+			case tcell.Event:
+				if err := term.screen.PostEvent(key); err != nil {
+					panic(err)
+				}
 			}
 		}
 	}()

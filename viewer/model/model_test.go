@@ -480,6 +480,22 @@ func TestLongNumbersAreWhole(t *testing.T) {
 	}
 }
 
+// TestLineIsBounded: each character has the line checked.
+func TestLineIsBounded(t *testing.T) {
+	m := New()
+	m.askFilter("")
+	for range maxLine + 10 {
+		m.Key("Space")
+	}
+	if n := len(m.Asking().text); n != maxLine || m.Notice != "the line is full" {
+		t.Errorf("%d characters are written, %q", n, m.Notice)
+	}
+	m.Key("Backspace")
+	if n := len(m.Asking().text); n != maxLine-1 || m.Notice != "" {
+		t.Errorf("then %d characters, %q", n, m.Notice)
+	}
+}
+
 // TestHelpFitsTheScreen folds what a narrow screen has no room for.
 func TestHelpFitsTheScreen(t *testing.T) {
 	for _, width := range []int{80, 40} {

@@ -40,6 +40,10 @@ type History struct{ lines []string }
 // maxHistory bounds a History.
 const maxHistory = 200
 
+// maxLine is how many characters are written on a line at the most: it is
+// checked with each of them.
+const maxLine = 2000
+
 // NewHistory returns a history that begins with lines.
 func NewHistory(lines []string) *History {
 	h := &History{}
@@ -83,6 +87,10 @@ func (p *Prompt) key(m *Model, key string) bool {
 	r := []rune(key)
 	if do, ok := actions[actionIn(Everywhere, key)]; ok && len(r) > 1 {
 		do(m)
+		return true
+	}
+	if len(r) == 1 && len(p.text) >= maxLine {
+		m.Notice = "the line is full"
 		return true
 	}
 	if len(r) == 1 && unicode.IsPrint(r[0]) {
