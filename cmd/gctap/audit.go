@@ -306,7 +306,7 @@ func (p *auditHTML) entry(e *check.Entry) error {
 
 func (p *auditHTML) result(r *check.AuditResult, slice *store.Slice) error {
 	o := report.Options{Zone: p.zone, Program: "gctap " + version, Show: model.Printable}
-	return report.Audited(p.title, r, p.sessions, slice, o).Write(printableWriter{p.w})
+	return report.Audited(p.title, r, p.sessions, slice, o).Write(&printableWriter{Writer: p.w})
 }
 
 // auditTable is for people.

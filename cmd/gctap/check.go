@@ -155,7 +155,7 @@ func findingPrinter(w *bufio.Writer, f *checkFlags, one *store.Session) printer 
 		out := jsonLines(w)
 		return jsonFindings{out}
 	case "junit":
-		return &junitFindings{w: printableWriter{w}, session: strings.TrimSpace(one.Name + " " + f.filter), failOn: f.failOn, off: f.off, cases: map[string][]check.Finding{}, more: map[string]int{}}
+		return &junitFindings{w: &printableWriter{Writer: w}, session: strings.TrimSpace(one.Name + " " + f.filter), failOn: f.failOn, off: f.off, cases: map[string][]check.Finding{}, more: map[string]int{}}
 	}
 	return &textFindings{w: w, gaps: one.Gaps}
 }

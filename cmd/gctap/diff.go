@@ -184,7 +184,7 @@ func compareSessions(ctx context.Context, a *app, l *store.Store, ls store.Sessi
 	case "json":
 		err = found.WriteJSON(jsonWriter{a.Out})
 	case "junit":
-		err = found.WriteJUnit(printableWriter{a.Out})
+		err = found.WriteJUnit(&printableWriter{Writer: a.Out})
 	case "html":
 		err = writeComparison(a, found)
 	default:

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"gctap/viewer/model"
 )
@@ -14,11 +16,18 @@ import (
 // message can act on a terminal.
 func printable(s string) string { return model.Printable(s) }
 
-// printableWriter makes control characters visible, line ends apart.
-type printableWriter struct{ io.Writer }
+// printableWriter makes control characters visible, line ends apart. What is
+// written to it may be cut within a character, and ends with a whole one.
+type printableWriter struct {
+	io.Writer
+	rest []byte // the beginning of a character
+}
 
-func (w printableWriter) Write(p []byte) (int, error) {
-	lines := strings.Split(string(p), "\n")
+func (w *printableWriter) Write(p []byte) (int, error) {
+	text := append(w.rest, p...)
+	whole := wholeCharacters(text)
+	w.rest = slices.Clone(text[whole:])
+	lines := strings.Split(string(text[:whole]), "\n")
 	for i := range lines {
 		lines[i] = printable(lines[i])
 	}
@@ -26,6 +35,20 @@ func (w printableWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// wholeCharacters returns where in a text the character begins that is cut at its
+// end; else its length.
+func wholeCharacters(text []byte) int {
+	for i := len(text) - 1; i >= max(len(text)-utf8.UTFMax, 0); i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRune(text[i:]) {
+				return i
+			}
+			break
+		}
+	}
+	return len(text)
 }
 
 // jsonLines returns what writes one value a line. No message can act on a

@@ -249,7 +249,7 @@ func replaySession(ctx context.Context, a *app, ref string, f *replayFlags) erro
 		if f.json {
 			return r.plan.WriteJSON(a.Out)
 		}
-		return r.plan.WriteText(printableWriter{a.Out})
+		return r.plan.WriteText(&printableWriter{Writer: a.Out})
 	}
 	if err := r.check(ctx); err != nil {
 		return err

@@ -192,7 +192,7 @@ func readDiff(ref string) (*diff.Report, error) {
 func output(a *app, name string, write func(io.Writer) error) (err error) {
 	if name == "-" {
 		out := bufio.NewWriter(a.Out)
-		if err := write(printableWriter{out}); err != nil {
+		if err := write(&printableWriter{Writer: out}); err != nil {
 			return err
 		}
 		return out.Flush()
@@ -207,7 +207,7 @@ func output(a *app, name string, write func(io.Writer) error) (err error) {
 		}
 	}()
 	out := bufio.NewWriter(file)
-	if err = write(printableWriter{out}); err == nil {
+	if err = write(&printableWriter{Writer: out}); err == nil {
 		err = out.Flush()
 	}
 	if e := file.Close(); err == nil {
