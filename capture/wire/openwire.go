@@ -33,6 +33,7 @@ type client struct{ id, user string }
 type consumer struct {
 	dest    string
 	pending *[]string // ids of dispatched messages, oldest first
+	browser bool      // looks and takes nothing
 }
 
 // Bounds of what one connection is remembered by.
@@ -405,7 +406,10 @@ func (o *openWireConn) subscribed(from Side, at time.Time, m *object) {
 		return
 	}
 	if cid != "" {
-		o.remember(cid, dest)
+		if cons := o.remember(cid, dest); cons.pending != nil {
+			cons.browser = m.is("browser")
+			o.consumers[cid] = cons
+		}
 	}
 	text := "subscribed to " + orUnknown(dest)
 	n := note{kind: "subscribe", dest: dest, conn: connectionOf(m.object("consumerId"))}
@@ -415,7 +419,6 @@ func (o *openWireConn) subscribed(from Side, at time.Time, m *object) {
 		text += " where " + s
 	}
 	if m.is("browser") {
-		n.add("amq.browser", "true")
 		text += ", to look only"
 	}
 	n.add("amq.subscription", m.text("subscription"))
@@ -450,6 +453,7 @@ func (o *openWireConn) remember(cid, dest string) consumer {
 // consumer names a consumer and its client in a note.
 func (o *openWireConn) consumer(n *note, cid *object) {
 	n.add("amq.consumer", id(cid))
+	n.add("amq.browser", pick(o.consumers[id(cid)].browser, "true", ""))
 	cl := o.clients[connectionOf(cid)]
 	n.add("amq.client-id", cl.id)
 	n.add("amq.user", cl.user)

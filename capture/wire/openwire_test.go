@@ -141,6 +141,29 @@ func TestRollbackNamesItsMessages(t *testing.T) {
 	}
 }
 
+// Who browses a queue is marked in all that is told of him.
+func TestBrowsersAreMarked(t *testing.T) {
+	d, c := testDecoder(Config{})
+	talk := startTalk(d, format{version: 12, tight: true, cached: true})
+	m := textThing("queue://Connector1", "ID:a", 1, "Ready#1001", "x")
+	talk.say(Client, thing{"ConsumerInfo", map[string]any{"consumerId": consumerThing("ID:look"), "destination": m.fields["destination"], "browser": true}})
+	talk.say(Server, dispatchThing(m, "ID:look"))
+	talk.say(Client, thing{"MessageAck", map[string]any{"consumerId": consumerThing("ID:look"), "type": 2, "count": 1, "destination": m.fields["destination"], "lastMessageId": m.fields["messageId"]}})
+	stomp := wholeConn(d)
+	stomp.Data(Client, testTime, []byte("STOMP\naccept-version:1.2\n\n\x00SUBSCRIBE\nid:1\ndestination:/queue/Connector1\nack:client\nbrowser:true\n\n\x00"))
+	stomp.Data(Server, testTime, []byte("CONNECTED\nversion:1.2\n\n\x00MESSAGE\nsubscription:1\ndestination:/queue/Connector1\nmessage-id:ID:a-1:1:1:1:2\nack:a\n\ny\x00"+
+		"MESSAGE\nsubscription:1\ndestination:/queue/Connector1\nmessage-id:0\nbrowser:end\n\n\x00"))
+	stomp.Data(Client, testTime, []byte("ACK\nid:a\n\n\x00"))
+	for _, r := range c.of(capture.Note) {
+		if r.Header("amq.note") != "connect" && r.Header("amq.browser") != "true" {
+			t.Errorf("%s: %v", r.Body, r.Headers)
+		}
+	}
+	if got := fmt.Sprint(notesOf(c), bodiesOf(c)); got != "[subscribe dispatch ack subscribe connect dispatch ack] [x y]" {
+		t.Errorf("%s", got)
+	}
+}
+
 // talkBytes is what a client sends: the info, then messages with the bodies 0, 1, 2 …
 // The places are where frames begin.
 func talkBytes(f format, n int) (stream []byte, places []int) {

@@ -23,6 +23,7 @@ import (
 //	amq.ack            standard, individual, delivered, redelivered, poison, expired, unmatched, negative
 //	amq.ack-mode       of a STOMP subscription: auto means that no ack will come
 //	amq.consumer       the consumer's id
+//	amq.browser        true: the consumer looks at a queue and takes nothing
 //	amq.client-id, amq.user
 //	                   as its connection gave them
 //	amq.redelivered    how often a dispatch was tried before

@@ -35,6 +35,7 @@ type stomp struct {
 
 type stompSub struct {
 	dest, mode string
+	browser    string   // true: it looks and takes nothing
 	pending    []string // of mode client: ids of dispatched messages, oldest first
 }
 
@@ -344,6 +345,9 @@ func (s *stomp) sent(from Side, at time.Time, f *stompFrame) {
 }
 
 func (s *stomp) dispatched(from Side, at time.Time, f *stompFrame) {
+	if f.get("browser") == "end" { // and no message
+		return
+	}
 	dest := stompPlace(f.get("destination"))
 	if strings.HasPrefix(dest, advisoryTopic) {
 		s.c.d.cfg.Skip(dest)
@@ -367,6 +371,7 @@ func (s *stomp) dispatched(from Side, at time.Time, f *stompFrame) {
 	n := note{kind: "dispatch", dest: dest, text: "handed to subscription " + f.get("subscription")}
 	n.add("amq.message-id", mid)
 	n.add("amq.consumer", s.consumer(f.get("subscription")))
+	n.add("amq.browser", sub.browser)
 	n.add("amq.ack-mode", sub.mode)
 	if f.get("redelivered") == "true" {
 		n.add("amq.redelivered", "1")
@@ -420,11 +425,15 @@ func (s *stomp) subscribe(from Side, at time.Time, f *stompFrame) {
 	if sub.mode == "" {
 		sub.mode = "auto"
 	}
+	if f.get("browser") == "true" {
+		sub.browser = "true"
+	}
 	if len(s.subs) < maxConsumers && memorable(f.get("id"), sub.dest, sub.mode) {
 		s.subs[strings.Clone(f.get("id"))] = sub
 	}
 	n := note{kind: "subscribe", dest: sub.dest, text: "subscribed to " + sub.dest}
 	n.add("amq.consumer", s.consumer(f.get("id")))
+	n.add("amq.browser", sub.browser)
 	n.add("amq.ack-mode", sub.mode)
 	n.add("amq.selector", f.get("selector"))
 	s.note(at, from, n)
@@ -468,6 +477,7 @@ func (s *stomp) acknowledged(from Side, at time.Time, f *stompFrame) {
 	}
 	n.add("amq.ack-mode", sub.mode)
 	n.add("amq.consumer", s.consumer(given.sub))
+	n.add("amq.browser", sub.browser)
 	n.add("amq.transaction", f.get("transaction"))
 	s.note(at, from, n)
 }

@@ -47,6 +47,12 @@ func acked(seconds float64, kind string, ids ...string) capture.Record {
 	return wireRow(seconds, capture.Note, gcQueue, "acknowledged", headers...)
 }
 
+// browsing is a note of one who looks at GC's queue and takes nothing.
+func browsing(seconds float64, kind string) capture.Record {
+	return wireRow(seconds, capture.Note, gcQueue, "browsed", "amq.note", kind, "amq.ack", "standard", "amq.message-id", oneLast,
+		"amq.consumer", "ID:look-1:1:1:1", "amq.browser", "true")
+}
+
 func numbered(rows []capture.Record) iter.Seq2[capture.Record, error] {
 	return func(yield func(capture.Record, error) bool) {
 		for i, rec := range rows {
@@ -88,6 +94,9 @@ func TestWhoTookTheCommand(t *testing.T) {
 			"was taken by gc-2 at 10.0.0.5:4000 (handed out 2 times), not acknowledged"},
 		{"by one that never acknowledges", []capture.Record{ready(1), auto}, TakenUnanswered, "was taken by gc-1 at 10.0.0.5:4000 and not answered"},
 		{"only a tap's copy was handed out", []capture.Record{subscribed, ready(1), handed(2, "topic://VirtualTopic.Mirror.Connector1", oneLast, "tap")}, NotTaken, "was not taken"},
+		{"only a browser looked at it", []capture.Record{browsing(0, "subscribe"), ready(1), browsing(2, "dispatch"), browsing(2, "ack")}, Unanswered, "got no answer"},
+		{"a browser looked at what GC took", []capture.Record{ready(1), handed(2, gcQueue, oneLast, "gc-1"), browsing(3, "dispatch"), browsing(3, "ack")}, TakenUnanswered,
+			"was taken by gc-1 at 10.0.0.5:4000, not acknowledged"},
 		{"its message-id is not known", []capture.Record{subscribed, noID, handed(2, gcQueue, oneLast, "gc-1")}, Unanswered, "got no answer"},
 		{"rolled back with its transaction", []capture.Record{subscribed, ready(1), wireRow(2, capture.Note, "", "rollback", "amq.note", "rollback", "amq.message-id", "ID:other", "amq.message-id", oneLast)}, "", ""},
 		{"committed and not taken", []capture.Record{subscribed, ready(1), wireRow(2, capture.Note, "", "commit", "amq.note", "commit", "amq.message-id", oneLast)}, NotTaken, "was not taken from"},

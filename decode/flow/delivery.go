@@ -41,8 +41,11 @@ func (d *deliveries) remove(x *Exchange) {
 }
 
 // note takes in a row about a message or a consumer. A copy that a tap is
-// handed has another destination than the command.
+// handed has another destination than the command; who browses takes nothing.
 func (d *deliveries) note(rec *capture.Record) {
+	if rec.Header("amq.browser") == "true" {
+		return
+	}
 	switch rec.Header("amq.note") {
 	case "subscribe":
 		d.watched.put(rec.To, struct{}{})
