@@ -501,6 +501,9 @@ func TestSessionFileStaysOneFile(t *testing.T) {
 	if _, err := s.ExportFile(t.Context(), 1, path, nil); err != nil {
 		t.Fatal(err)
 	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
 	for _, edit := range []func(e *Store) error{
 		func(e *Store) error { return e.Accessed(t.Context(), 1, AnnotatedExport, "jsonl") },
 		func(e *Store) error { return e.SetNote(t.Context(), 1, "seen") },

@@ -322,9 +322,13 @@ func mendSchema(ctx context.Context, path string, whole int64) error {
 	return err
 }
 
-// makeEmpty makes a file without sessions, with pages of a size.
+// makeEmpty makes a file without sessions, with pages of a size, that only this
+// user may read.
 func makeEmpty(ctx context.Context, path string, version int, size int64) error {
-	db := openDB(path, "rwc", "_secure_delete=on")
+	if err := prepareFile(path); err != nil {
+		return err
+	}
+	db := openDB(path, "rw", "_secure_delete=on")
 	defer db.Close()
 	conn, err := db.Conn(ctx)
 	if err != nil {
