@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"gctap/capture/brokertest"
 	"gctap/replay/diff"
 	"gctap/replay/gcsim"
+	"gctap/store"
 )
 
 // laboratory is a broker with a simulated GC of the given behaviour on it.
@@ -190,6 +192,59 @@ func TestReplayRefuses(t *testing.T) {
 	}
 	if n := lab.gc.Counts().Commands; n != 0 {
 		t.Errorf("%d commands were sent", n)
+	}
+}
+
+// TestReplayRefusesAPortForward: the recorded broker is known by its session
+// header, whatever the address.
+func TestReplayRefusesAPortForward(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "t.db")
+	lab := startLaboratory(t, 1)
+	recordShiftOn(t, lab, shiftSite, db, 0)
+	credentials, _ := credentialsFile(t, t.TempDir())
+	forward := gctap(t, filepath.Join(t.TempDir(), "forward.db"), "proxy", "--listen", "127.0.0.1:0", "--to", lab.Addr())
+	p := gctap(t, db, "replay", "incident", "--to", "stomp://"+listening(forward), "--look", "50ms", "--credentials", credentials)
+	if code := p.end(nil); code != exitFailed || !strings.Contains(p.said(), "it is the broker of the recording") {
+		t.Errorf("exit %d: %s", code, p.said())
+	}
+	if code := forward.end(os.Interrupt); code != exitOK {
+		t.Errorf("proxy: exit %d: %s", code, forward.said())
+	}
+}
+
+// TestReplayRefusesGaps: a session with a gap is played only where that is
+// wanted, and the evidence is incomplete then.
+func TestReplayRefusesGaps(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "t.db")
+	st, err := store.Open(t.Context(), db, store.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := st.NewSession(t.Context(), store.SessionInfo{Name: "torn", Origin: store.OriginRecord, StartedAt: nine, SiteTZ: "UTC"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready := "MakeReady#1001"
+	torn := []capture.Record{
+		{CapturedAt: nine, Direction: capture.Command, Source: "stomp", To: "queue://" + gcsim.DefaultQueue, JMSType: &ready},
+		capture.Gap{From: nine, To: nine.Add(time.Second), Reason: "reconnect"}.Record(),
+	}
+	if err := errors.Join(w.Write(t.Context(), capture.Batch{Records: torn}), w.End(t.Context(), "stopped"), st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	lab := startLaboratory(t, 2)
+	for _, tt := range []struct {
+		want string
+		code int
+		args []string
+	}{
+		{"--allow-gaps", exitFailed, nil},
+		{"sent 1 of 1 commands", exitIncomplete, []string{"--allow-gaps"}},
+	} {
+		p := gctap(t, db, append([]string{"replay", "torn", "--to", lab.URL(), "--look", "50ms"}, tt.args...)...)
+		if code := p.end(nil); code != tt.code || !strings.Contains(p.said(), tt.want) {
+			t.Errorf("%v: exit %d: %s", tt.args, code, p.said())
+		}
 	}
 }
 
