@@ -48,7 +48,7 @@ func (p *fakePlayer) Step() {
 func (p *fakePlayer) Progress() replay.Progress { p.mu.Lock(); defer p.mu.Unlock(); return p.now }
 func (p *fakePlayer) State() model.PlayState    { p.mu.Lock(); defer p.mu.Unlock(); return p.state }
 func (p *fakePlayer) Break(_ context.Context, e string) error {
-	p.ask("break "+e, func() {})
+	p.ask("break "+e, func() { p.state.Breaks = e })
 	return nil
 }
 

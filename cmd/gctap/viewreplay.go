@@ -91,6 +91,7 @@ func newDeck(ctx context.Context, r *replaying, t *target) *deck {
 	quiet.Err = d
 	r.app, r.say, r.began = &quiet, newTalker(d), d.began
 	r.opts.Control = d.Control
+	d.state.Breaks = r.flags.breakAt
 	return d
 }
 
@@ -213,10 +214,14 @@ func (d *deck) State() model.PlayState {
 func (d *deck) Break(ctx context.Context, expression string) error {
 	r := d.replaying
 	seqs, err := matching(ctx, r.app, r.from, r.source, "break", expression)
-	if err == nil {
-		breakAt(d.Control, seqs)
+	if err != nil {
+		return err
 	}
-	return err
+	breakAt(d.Control, seqs)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.state.Breaks = expression
+	return nil
 }
 
 // end stops the replay once the viewer has ended, and returns how both went.

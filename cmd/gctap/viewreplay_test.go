@@ -68,7 +68,7 @@ func TestViewReplays(t *testing.T) {
 	})
 	t.Run("to a stop", func(t *testing.T) {
 		term := consoleIn(t, db, startLaboratory(t, 82), `--name stopped --break 'name == "MakeReady"'`)
-		term.sees("ready: Space starts")
+		term.sees("ready: Space starts", `stands before: name == "MakeReady"`)
 		term.keys("Space")
 		term.sees("at a breakpoint: stands before #", "MakeReady")
 		term.keys("C-c")

@@ -53,6 +53,7 @@ type Player interface {
 // PlayState is how a Player stands.
 type PlayState struct {
 	Begun   bool
+	Breaks  string        // the expression of the breakpoint; empty: there is none
 	Over    bool          // everything is saved
 	Session store.Session // the new one, as the Source knows it; its ID is 0 before there is one
 	Said    []string      // what there was to say, oldest first
@@ -70,7 +71,6 @@ type ConsoleView struct {
 	top, at       int // steps
 	left          bool
 	width, height int
-	breaks        string
 }
 
 // Replay shows the console of a replay on top of what is shown.
@@ -279,13 +279,12 @@ func (c *ConsoleView) askBreak(m *Model) {
 			m.Later(&Task{
 				What: "looking for the commands to stand before",
 				Do: func(ctx context.Context, _ Source, _ *Progress) (func(), error) {
-					err := c.player.Break(ctx, text)
-					return func() { c.breaks = text }, err
+					return c.look, c.player.Break(ctx, text)
 				},
 			})
 			return true
 		},
-	}, c.breaks)
+	}, c.state.Breaks)
 }
 
 // open shows the message of the selected command.
@@ -352,8 +351,8 @@ func (c *ConsoleView) drawHead(canvas Canvas) {
 	if c.now.Waiting > 0 && !c.state.Over {
 		canvas.Put(0, 2, c.width, fmt.Sprintf("%d waiting: %s", c.now.Waiting, Printable(c.now.Waits)), Plain)
 	}
-	if c.breaks != "" {
-		canvas.Put(0, 3, c.width, "stands before: "+Printable(c.breaks), Mark)
+	if c.state.Breaks != "" {
+		canvas.Put(0, 3, c.width, "stands before: "+Printable(c.state.Breaks), Mark)
 	}
 	Columns(canvas, 4, Title, consoleColumns, "", "       TIME", "    SEQ", "CONVERSATION", "COMMAND")
 }

@@ -50,6 +50,7 @@ func (p *fakePlayer) Break(_ context.Context, expression string) error {
 	if strings.Contains(expression, "nobody") {
 		return errors.New("it accepts no command")
 	}
+	p.state.Breaks = expression
 	return nil
 }
 
