@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type partedSink struct {
 	limits partLimits
 	say    *talker
 
-	first    int64 // session id of the first part
+	first    int64 // session id of the first part, in this run or one before
 	n        int
 	part     *store.Writer
 	began    time.Time
@@ -43,7 +44,7 @@ type partedSink struct {
 
 func newPartedSink(db *store.Store, first *store.Writer, info store.SessionInfo, limits partLimits, say *talker) *partedSink {
 	return &partedSink{
-		db: db, info: info, limits: limits, say: say, first: first.Session().ID, n: 1, part: first, began: time.Now(),
+		db: db, info: info, limits: limits, say: say, first: cmp.Or(info.Parent, first.Session().ID), n: 1, part: first, began: time.Now(),
 		before: map[string]capture.Counts{}, latest: map[string]capture.Counts{},
 	}
 }
@@ -141,8 +142,8 @@ func (p *partedSink) retire(ctx context.Context, t time.Time) {
 		return
 	}
 	for _, s := range sessions {
-		ours := s.ID == p.first || s.Parent == p.first
-		if !ours || s.EndedAt == nil || s.EndedAt.After(t) {
+		ours := s.ID == p.first || s.Parent == p.first // or made from it by a replay
+		if !ours || s.Origin != p.info.Origin || s.EndedAt == nil || s.EndedAt.After(t) {
 			continue
 		}
 		if err := p.db.Delete(ctx, s.ID); err != nil {

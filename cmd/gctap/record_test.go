@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -429,6 +430,44 @@ func TestRecordRetires(t *testing.T) {
 	if _, all := records(t, db, "long.2"); len(all) != 1 {
 		t.Errorf("%d records in the second part", len(all))
 	}
+}
+
+// TestRecordRetiresAfterARestart: a durable tap that is started again deletes
+// the old parts of the run before, and never what is no part, such as a replay
+// of one.
+func TestRecordRetiresAfterARestart(t *testing.T) {
+	broker := startBroker(t, brokertest.Options{Mirror: true, VirtualTopics: true})
+	db := filepath.Join(t.TempDir(), "t.db")
+	conn := dialBroker(t, broker.URL())
+	run := func(keep, last string) {
+		p := gctap(t, db, "record", broker.URL(), "--mode", "durable", "--name", "long", "--part-size", "1", "--keep", keep)
+		p.until("recording session")
+		send(t, conn, "queue://Connector1", "MakeCall#1001", "5001")
+		waitStored(t, db, "@last", 1)
+		send(t, conn, "queue://Connector1", "MakeCall#1001", "5001")
+		p.until(last)
+		if code := p.end(os.Interrupt); code != exitOK {
+			t.Errorf("exit %d: %s", code, p.said())
+		}
+	}
+	run("1h", "part 2 begins")
+	st, err := store.Open(t.Context(), db, store.Record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := st.NewSession(t.Context(), store.SessionInfo{Name: "replayed", Origin: store.OriginReplay, Parent: 1, Host: "h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.End(t.Context(), "stopped"), w.Close(), st.Close()); err != nil {
+		t.Fatal(err)
+	}
+	run("1ns", "part long.2 has been deleted")
+	st, s, err := store.OpenSession(t.Context(), db, "replayed")
+	if err != nil || s.Parent != 1 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	st.Close()
 }
 
 func TestRecordMetrics(t *testing.T) {

@@ -181,7 +181,9 @@ func (r *recording) session(ctx context.Context, db *store.Store, info store.Ses
 		w, err := db.Resume(ctx, before.ID)
 		return w, seen, err
 	}
-	// A service that was stopped and is started again with its --name.
+	// A service that was stopped and is started again with its --name: its parts
+	// are of one recording.
+	info.Parent = before.Parent
 	if info.Name, err = freeName(ctx, db, info.Name); err != nil {
 		return nil, nil, err
 	}
