@@ -5,8 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"gctap/replay"
 	"gctap/replay/diff"
@@ -46,6 +49,18 @@ type proofJSON struct {
 	Unsealed int64  `json:"unsealed"`
 	Broken   bool   `json:"broken"`
 	Build    string `json:"build"` // program that recorded it
+}
+
+// noReceipt removes the receipt of an earlier replay: where this one comes to
+// nothing, a build job must not read that.
+func (r *replaying) noReceipt() error {
+	if r.flags.receipt == "" {
+		return nil
+	}
+	if err := os.Remove(r.flags.receipt); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return usagef("--receipt: %w", err)
+	}
+	return nil
 }
 
 // receipt writes the file of --receipt, if one is asked for.

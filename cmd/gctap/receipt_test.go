@@ -37,4 +37,11 @@ func TestReceipt(t *testing.T) {
 			t.Errorf("%s: head %s, verify prints %s", proof.Name, proof.Head, head)
 		}
 	}
+	// A replay that comes to nothing leaves no receipt of the one before.
+	if code := gctap(t, db, "replay", "incident", "--to", "stomp://127.0.0.1:1", "--credentials", credentials, "--receipt", file).end(nil); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("the receipt of the replay before is still there")
+	}
 }

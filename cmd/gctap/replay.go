@@ -426,6 +426,9 @@ func (r *replaying) run(ctx context.Context) error {
 
 // reach connects and makes sure of the target.
 func (r *replaying) reach(ctx context.Context) (*target, error) {
+	if err := r.noReceipt(); err != nil {
+		return nil, err
+	}
 	config, err := r.flags.broker.config(r.flags.to)
 	if err != nil {
 		return nil, err
