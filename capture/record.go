@@ -129,6 +129,9 @@ const (
 	GapUnreadable = "unreadable" // bytes of a connection that are no frame of its protocol
 )
 
+// GapReasons are all of them.
+var GapReasons = []string{GapReconnect, GapOverflow, GapDiscarded, GapStopped, GapCrash, GapMissing, GapUnreadable}
+
 // A Gap is a stretch of time in which messages may be missing.
 type Gap struct {
 	From   time.Time `json:"from"`

@@ -449,7 +449,7 @@ var closed = map[string][]string{
 	"kind":      {decode.KindCommand, decode.KindEvent, decode.Unknown},
 	"protocol":  {decode.GCText, decode.GCJSON, decode.GCREST, decode.XUC, decode.Unknown},
 	"bodyKind":  {"text", "bytes", "map", "null", "none", "unknown"},
-	"reason":    {capture.GapReconnect, capture.GapOverflow, capture.GapDiscarded, capture.GapStopped, capture.GapCrash},
+	"reason":    capture.GapReasons,
 }
 
 func (c *filterCheck) constant(node *ast.Node, literal *ast.StringNode, other sideType, op string) {

@@ -103,6 +103,7 @@ func TestFilter(t *testing.T) {
 		{`redacted`, "1"},
 		{`any(masked, .field == "password")`, "1"},
 		{`reason == "reconnect" && lost > 2`, "5"},
+		{`reason in ["missing", "unreadable"]`, ""},
 		{`lost == nil`, ""},
 		{`jmsType startsWith "Login"`, "1"},
 		{`jmsType == ""`, ""},

@@ -321,12 +321,21 @@ func (w *world) destinations(c *peer, n int) {
 	w.sayf("%v and %d more", all, len(c.sync()))
 }
 
-// refused observes the answer to a CONNECT that is refused, and the end.
+// refused observes the answer to a CONNECT that is refused, and the end. ActiveMQ
+// now and then ends the connection before its answer is out, so one that ended
+// without an answer is made again.
 func (w *world) refused(headers ...string) {
-	c := w.raw()
-	c.send("CONNECT", "", headers...)
-	w.error(c.next())
-	w.frame(c.next())
+	for try := 1; ; try++ {
+		c := w.raw()
+		c.send("CONNECT", "", headers...)
+		answer := c.next()
+		if answer == nil && try < 5 {
+			continue
+		}
+		w.error(answer)
+		w.frame(c.next())
+		return
+	}
 }
 
 // wrong observes the answer to a frame that is refused, and whether the
