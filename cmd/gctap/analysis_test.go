@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -140,5 +141,18 @@ func TestCellsAreNoFormulas(t *testing.T) {
 		if got := plainCell(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
+	}
+}
+
+// TestAuditCSVActsOnNoTerminal: names come out of messages.
+func TestAuditCSVActsOnNoTerminal(t *testing.T) {
+	var b strings.Builder
+	p := auditCSV{w: csv.NewWriter(&b)}
+	if err := p.row("1001", "A\x1b]0;x\x07B", "=1"); err != nil {
+		t.Fatal(err)
+	}
+	p.w.Flush()
+	if got := b.String(); strings.ContainsAny(got, "\x1b\x07") || !strings.Contains(got, "'=1") {
+		t.Errorf("%q", got)
 	}
 }

@@ -209,20 +209,9 @@ type auditCSV struct {
 
 func (p *auditCSV) row(cells ...string) error {
 	for i := range cells {
-		cells[i] = plainCell(cells[i])
+		cells[i] = plainCell(printable(cells[i]))
 	}
 	return p.w.Write(cells)
-}
-
-// plainCell keeps a spreadsheet from taking a text for a formula.
-func plainCell(s string) string {
-	if s == "" || !strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return s
-	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil {
-		return s
-	}
-	return "'" + s
 }
 
 func (p *auditCSV) entry(e *check.Entry) error {

@@ -394,16 +394,7 @@ func csvRow(row *store.Row) []string {
 	cells := []string{fmt.Sprint(row.Seq), jsonTime(row.CapturedAt), sent, string(row.Direction), row.Conversation, msg.Agent, msg.Name, msg.Variant,
 		row.Record.To, row.MessageID, row.Type(), string(row.Body), strings.Join(findings, " ")}
 	for i := range cells {
-		cells[i] = harmless(cells[i])
+		cells[i] = plainCell(cells[i])
 	}
 	return cells
-}
-
-// harmless keeps a spreadsheet from taking a cell of a stranger's text for a
-// formula.
-func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
