@@ -46,6 +46,7 @@ func TestReplayExec(t *testing.T) {
 }
 
 func TestReplayExecFails(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	db := filepath.Join(t.TempDir(), "t.db")
 	recordShift(t, db)
 	p, _ := typedReplay(t, db, startLaboratory(t, 82), "--stimulus", "exec:false", "--name", "failed")
@@ -82,6 +83,7 @@ func TestReplayExecIsKilled(t *testing.T) {
 }
 
 func TestReplayPrompt(t *testing.T) {
+	t.Parallel() // it waits more than it works
 	db := filepath.Join(t.TempDir(), "t.db")
 	recordShift(t, db)
 	t.Run("cannot", func(t *testing.T) {

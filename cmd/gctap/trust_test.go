@@ -39,11 +39,14 @@ func startActiveMQ(t testing.TB, o brokertest.Options) *brokertest.Broker {
 	return b
 }
 
+// slow skips a test that takes long unless $GCTAP_SLOW is set. Such tests have
+// brokers of their own and wait more than they work: they run beside each other.
 func slow(t *testing.T) {
 	t.Helper()
 	if os.Getenv("GCTAP_SLOW") == "" {
 		t.Skip("takes long: set GCTAP_SLOW=1")
 	}
+	t.Parallel()
 }
 
 // A load is a producer that sends commands at a steady rate, and a GC that
@@ -176,6 +179,7 @@ func TestActiveMQDurableTapKilledThreeTimes(t *testing.T) {
 }
 
 func TestActiveMQRestarts(t *testing.T) {
+	t.Parallel()
 	broker := startActiveMQ(t, brokertest.Options{Mirror: true})
 	db := filepath.Join(t.TempDir(), "t.db")
 	p := gctap(t, db, "record", broker.URL(), "--name", "s")
