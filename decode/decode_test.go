@@ -413,3 +413,25 @@ func TestEveryFieldIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// TestTrait: a field's class comes from wherever the table has it.
+func TestTrait(t *testing.T) {
+	for _, c := range []struct {
+		in       decode.Input
+		path     string
+		class    decode.Class
+		volatile bool
+		closed   bool
+	}{
+		{decode.Input{Type: new("Hello#desk"), Direction: decode.ToGC}, "clientDestination", decode.ClassDest, true, false},
+		{decode.Input{Type: new("AnswerCall#1001"), Body: []byte("700"), Direction: decode.ToGC}, "dialogId", decode.ClassDialog, true, false},
+		{decode.Input{Body: []byte("1001#State#READY##t1##t2#A B#1001#3001#Ready#A B#ab"), Direction: decode.FromGC}, "state", decode.ClassWord, false, true},
+		{decode.Input{Body: []byte("1001#State#READY##t1##t2#A B#1001#3001#Ready#A B#ab"), Direction: decode.FromGC}, "nothing", decode.ClassText, false, false},
+		{decode.Input{Body: []byte("what?"), Direction: decode.FromGC}, "state", decode.ClassText, false, false},
+	} {
+		m := decode.Decode(c.in, decode.Options{})
+		if got := m.Trait(c.path); got.Class != c.class || got.Volatile != c.volatile || (got.Values != nil) != c.closed {
+			t.Errorf("%s of %s: %+v", c.path, m.Name, got)
+		}
+	}
+}

@@ -275,6 +275,36 @@ func (s *Spec) Arg(path string) *Arg {
 	return nil
 }
 
+// A Trait is what the table says of a field's values.
+type Trait struct {
+	Class    Class
+	Volatile bool       // differs from run to run
+	Values   *ValueList // the closed list; nil when there is none
+}
+
+// Trait returns what the table says of the field at a path, indexes left out: of
+// an argument, of a key of JSON, and of the client's topic in a command's JMSType.
+// Where it says nothing, that is a text.
+func (m *Message) Trait(path string) Trait {
+	s := m.Spec()
+	if s == nil {
+		return Trait{}
+	}
+	a := s.Arg(path)
+	if a == nil && s.Head != nil && s.Head.Name == path {
+		a = s.Head
+	}
+	if a != nil {
+		return Trait{a.Class, a.Volatile, a.Values}
+	}
+	for i := range s.Keys {
+		if k := &s.Keys[i]; k.Name == path {
+			return Trait{k.Class, k.Volatile, k.Values}
+		}
+	}
+	return Trait{}
+}
+
 func findArg(args []Arg, path string) *Arg {
 	name, rest := cutPath(path)
 	for i := range args {

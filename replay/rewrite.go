@@ -71,7 +71,7 @@ func (w *writer) changes(step *Step, msg *decode.Message) (map[string]string, er
 		if !ok || old == "" {
 			continue
 		}
-		switch flow.Class(msg, path) {
+		switch msg.Trait(path).Class {
 		case decode.ClassAgent:
 			set(path, old, mapped(w.names.Agents, old))
 		case decode.ClassExt:
@@ -92,7 +92,7 @@ func (w *writer) texts(msg *decode.Message, set func(path, old, new string)) {
 		return
 	}
 	for _, place := range msg.Places() {
-		if old := msg.Text(place.Path); old != "" && flow.FreeText(flow.Class(msg, place.Path)) {
+		if old := msg.Text(place.Path); old != "" && flow.FreeText(msg.Trait(place.Path).Class) {
 			set(place.Path, old, mapped(w.names.Texts, old))
 		}
 	}

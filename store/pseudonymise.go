@@ -462,7 +462,7 @@ func (s *Store) MapLines(ctx context.Context, session int64, p *Pseudonymiser) (
 		add("dest", flow.Bare(row.Record.To))
 		for _, place := range msg.Places() {
 			text := strings.TrimSpace(msg.Text(place.Path))
-			switch class := flow.Class(&msg, place.Path); {
+			switch class := msg.Trait(place.Path).Class; {
 			case class == decode.ClassExt:
 				add("ext", text)
 			case class == decode.ClassAgent:

@@ -262,7 +262,7 @@ func (f *Flow) meddle(x *Exchange) {
 // numbers returns the extensions and numbers a command names.
 func numbers(msg *decode.Message) (found []string) {
 	for i := range msg.Fields {
-		if Class(msg, msg.Fields[i].Name) == decode.ClassExt {
+		if msg.Trait(msg.Fields[i].Name).Class == decode.ClassExt {
 			if n := msg.Text(msg.Fields[i].Name); n != "" {
 				found = append(found, n)
 			}

@@ -195,27 +195,10 @@ func State(msg *decode.Message) string {
 	if v == "" {
 		return ""
 	}
-	if list := values(msg, "state"); list != nil {
+	if list := msg.Trait("state").Values; list != nil {
 		v, _ = list.Canonical(v)
 	}
 	return strings.ToUpper(v)
-}
-
-// values returns the closed list of a field; nil when there is none.
-func values(msg *decode.Message, field string) *decode.ValueList {
-	spec := msg.Spec()
-	if spec == nil {
-		return nil
-	}
-	if arg := spec.Arg(field); arg != nil {
-		return arg.Values
-	}
-	for i := range spec.Keys {
-		if spec.Keys[i].Name == field {
-			return spec.Keys[i].Values
-		}
-	}
-	return nil
 }
 
 // FreeText reports whether values of a class are named by Mapping.Texts: they
@@ -226,22 +209,4 @@ func FreeText(class decode.Class) bool {
 		return true
 	}
 	return false
-}
-
-// Class returns the class of a message's field by decode's table; ClassText
-// where the table says nothing.
-func Class(msg *decode.Message, path string) decode.Class {
-	spec := msg.Spec()
-	if spec == nil {
-		return decode.ClassText
-	}
-	if arg := spec.Arg(path); arg != nil {
-		return arg.Class
-	}
-	for i := range spec.Keys {
-		if spec.Keys[i].Name == path {
-			return spec.Keys[i].Class
-		}
-	}
-	return decode.ClassText
 }

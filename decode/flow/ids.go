@@ -88,7 +88,7 @@ var idPaths = []string{"dialogId", "associatedDialogId", "callVariables.associat
 func (b *birthplaces) uses(_ string, msg *decode.Message) (uses []Use) {
 	for i := range msg.Fields {
 		name := msg.Fields[i].Name
-		if Class(msg, name) != decode.ClassDialog {
+		if msg.Trait(name).Class != decode.ClassDialog {
 			continue
 		}
 		if v := msg.Text(name); v != "" {

@@ -111,8 +111,7 @@ func (w *walker) address(address string) string {
 	if !w.left {
 		return address
 	}
-	class, _ := tableRow(w.msg, "participants.address")
-	return w.policy.rename(class, address)
+	return w.policy.rename(w.msg.Trait("participants.address").Class, address)
 }
 
 // unique tells apart what comes twice.

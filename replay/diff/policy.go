@@ -127,7 +127,8 @@ func (p *policy) newColumn(msg *decode.Message, row string) *column {
 	case bodyRow, countRow:
 		col.class = decode.ClassText
 	default:
-		col.class, volatile = tableRow(msg, row)
+		trait := msg.Trait(row)
+		col.class, volatile = trait.Class, trait.Volatile
 	}
 	if rule := p.opts.Rules.leavesOut(msg.Name, plain); rule != "" {
 		col.first = p.rules.number(rule)
@@ -146,26 +147,6 @@ func (p *policy) newColumn(msg *decode.Message, row string) *column {
 		col.then = p.rules.number("volatile:" + col.name)
 	}
 	return col
-}
-
-// tableRow returns what decode's table says of a field.
-func tableRow(msg *decode.Message, row string) (decode.Class, bool) {
-	if row == "clientDestination" { // of Hello and Beat it stands in the JMSType, which has no row
-		return decode.ClassDest, true
-	}
-	spec := msg.Spec()
-	if spec == nil {
-		return decode.ClassText, false
-	}
-	if arg := spec.Arg(row); arg != nil {
-		return arg.Class, arg.Volatile
-	}
-	for i := range spec.Keys {
-		if spec.Keys[i].Name == row {
-			return spec.Keys[i].Class, spec.Keys[i].Volatile
-		}
-	}
-	return decode.ClassText, false
 }
 
 // value returns how a value is compared: as text in the names of the right

@@ -118,7 +118,8 @@ func walk(all map[string]value, msg *decode.Message, path, row string, v decode.
 		if !ok || text == "" {
 			return
 		}
-		class, volatile := classOf(msg, row)
+		trait := msg.Trait(row)
+		class, volatile := trait.Class, trait.Volatile
 		if strings.HasSuffix(row, "associatedDialogId") {
 			class = decode.ClassDialog
 		}
@@ -127,24 +128,4 @@ func walk(all map[string]value, msg *decode.Message, path, row string, v decode.
 		}
 		all[path] = value{text, class, volatile}
 	}
-}
-
-// classOf returns what decode's table says of a field.
-func classOf(msg *decode.Message, row string) (decode.Class, bool) {
-	if row == "clientDestination" { // of Hello and Beat it stands in the JMSType
-		return decode.ClassDest, true
-	}
-	spec := msg.Spec()
-	if spec == nil {
-		return decode.ClassText, false
-	}
-	if arg := spec.Arg(row); arg != nil {
-		return arg.Class, arg.Volatile
-	}
-	for i := range spec.Keys {
-		if spec.Keys[i].Name == row {
-			return spec.Keys[i].Class, spec.Keys[i].Volatile
-		}
-	}
-	return decode.ClassText, false
 }
