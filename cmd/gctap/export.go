@@ -69,7 +69,7 @@ The key lies beside the signing key unless --pseudonym-key names another file. W
   gctap export incident --pseudonymise -o public.gctap
   gctap export public.gctap --reveal pseudonym.key -o names.txt
   gctap replay public.gctap --to stomp://lab:61613 --map-file names.txt --diff`,
-		Args: cobra.ExactArgs(1),
+		Args: counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.export(cmd.Context(), args[0], f) },
 	}
 	flags := cmd.Flags()

@@ -58,7 +58,7 @@ never stored; what is encrypted with TLS is named. A capture for gctap is made w
   gctap import --salvage damaged.db
   gctap import --pcap gc.pcap --name incident
   ssh root@broker tcpdump -i any -s 0 -U -w - tcp port 61616 | gctap import --pcap - --name live`,
-		Args: cobra.MinimumNArgs(1),
+		Args: counted(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(cmd.Flags().Changed); err != nil {
 				return err

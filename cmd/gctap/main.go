@@ -26,13 +26,17 @@ func run(args []string, io stdio) int {
 	return status(root.ExecuteContext(ctx), io.Err)
 }
 
-// interruptible returns a context that the first SIGINT or SIGTERM ends. What
-// a command has received by then it still saves; a second signal ends the
-// process at once, with what is committed.
+// interruptible returns a context that the first SIGINT or SIGTERM ends, and a
+// terminal that is gone, unless nohup has it ignored. What a command has received
+// by then it still saves; a second SIGINT or SIGTERM ends the process at once,
+// with what is committed.
 func interruptible() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		select {
 		case <-signals:
@@ -40,8 +44,11 @@ func interruptible() (context.Context, context.CancelFunc) {
 		case <-ctx.Done():
 			return
 		}
-		<-signals
-		os.Exit(exitInterrupted)
+		for s := range signals {
+			if s != syscall.SIGHUP { // shell and kernel may both send it
+				os.Exit(exitInterrupted)
+			}
+		}
 	}()
 	return ctx, func() { signal.Stop(signals); cancel(nil) }
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -177,7 +178,11 @@ func records(t testing.TB, db, ref string) (store.Session, []capture.Record) {
 }
 
 func TestRecordStopsCleanly(t *testing.T) {
-	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup, which the program heeds
+		ends = append(ends, syscall.SIGHUP)
+	}
+	for _, signal := range ends {
 		broker := startBroker(t, brokertest.Options{Mirror: true})
 		db := filepath.Join(t.TempDir(), "t.db")
 		p := gctap(t, db, "record", broker.URL(), "--name", "incident")

@@ -117,3 +117,14 @@ func defaultDB() string {
 	}
 	return filepath.Join(data, "gctap", "gctap.db")
 }
+
+// counted is a check of the number of arguments that says how the command is
+// called.
+func counted(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if check(cmd, args) == nil {
+			return nil
+		}
+		return usagef("%s was given %d arguments; it is called as: %s", cmd.Name(), len(args), cmd.UseLine())
+	}
+}

@@ -131,7 +131,7 @@ func renameCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rename SESSION NAME",
 		Short: "Give a session another name",
-		Args:  cobra.ExactArgs(2),
+		Args:  counted(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.editSession(cmd, args[0], func(s *store.Store, one store.Session) error {
 				return s.Rename(cmd.Context(), one.ID, args[1])
@@ -144,7 +144,7 @@ func noteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "note SESSION TEXT...",
 		Short: "Replace the note of a session",
-		Args:  cobra.MinimumNArgs(2),
+		Args:  counted(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.editSession(cmd, args[0], func(s *store.Store, one store.Session) error {
 				return s.SetNote(cmd.Context(), one.ID, strings.Join(args[1:], " "))
@@ -157,7 +157,7 @@ func deleteCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete SESSION",
 		Short: "Remove a session and all its messages",
-		Args:  cobra.ExactArgs(1),
+		Args:  counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.editSession(cmd, args[0], func(s *store.Store, one store.Session) error {
 				if err := s.Delete(cmd.Context(), one.ID); err != nil {

@@ -25,7 +25,7 @@ was signed, but records at the end are not sealed yet, or a key is not known.
 Whoever holds the signing key can write a session anew from the start. To rule that
 out, lodge the head that --print-head prints with somebody else while the session is
 recorded, and give it with --head later.`,
-		Args: cobra.ExactArgs(1),
+		Args: counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var keys []ed25519.PublicKey
 			if keyFile != "" {

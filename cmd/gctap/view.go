@@ -55,7 +55,7 @@ The colours fit a dark background unless --background or $COLORFGBG says light;
   gctap view @last --copy-file copied.txt
   gctap view incident @last
   gctap view incident --to stomp://lab:61613 --credentials agents.csv`,
-		Args: cobra.MaximumNArgs(2),
+		Args: counted(cobra.MaximumNArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.checkPlay(play, args); err != nil {
 				return err
